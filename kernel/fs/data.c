@@ -1,0 +1,268 @@
+// data.c -- reading and writing a regular file: through the pages of its memory object, where mmap finds them too.
+//
+// Typical: data_read: the page, cached or loaded / copy to the uio. data_write: inode.lock (w) / pin one source page /
+// size raised / mobj_page FOR_WRITE / copy page to page / mobj_dirty / page_busy_clear.
+// The source is pinned before a page of the file becomes BUSY, so that writing a file from its own mapping cannot wait
+// for itself. A reader takes no inode.lock: a page reference is enough, and inode.visible hides bytes that a write is
+// still putting behind the old end. Knows nothing of where the store keeps anything.
+#include "fs/internal.h"
+#include "fs/perm.h"
+#include "core/thread.h"
+#include "lib/atomic.h"
+#include "lib/string.h"
+
+enum { RELATIME_SECONDS = 24 * 60 * 60 };
+
+static bool
+times_before(struct times a, struct times b)
+{
+  return a.sec < b.sec || (a.sec == b.sec && a.nsec <= b.nsec);
+}
+
+// A file was read: note when, as Linux's relatime does, at most once after a change and once a day.
+static void
+data_accessed(struct file *f)
+{
+  struct inode *ip = f->inode;
+  struct times now;
+
+  if(ip->fs->readonly || (f->flags & O_NOATIME))
+    return;
+  now = times_now();
+  if(times_before(ip->mtime, ip->atime) && times_before(ip->ctime, ip->atime) &&
+     now.sec - ip->atime.sec < RELATIME_SECONDS)
+    return;
+  if(!rw_write_try(&ip->lock))
+    return;
+  ip->atime = now;
+  if(ip->ops->setattr)
+    ip->ops->setattr(ip);
+  rw_write_release(&ip->lock);
+}
+
+// How far a reader may see. The order of the two loads matters: data_write sets `visible` before it raises the size.
+static uint64_t
+data_end(struct inode *ip)
+{
+  uint64_t size = atomic_get(&ip->obj.size), visible = atomic_get(&ip->visible);
+
+  return min(size, visible);
+}
+
+// Page idx, up to date and referenced. The look at the cache is all that a warm read costs.
+static int
+data_page(struct mobj *obj, uint64_t idx, struct page **pp)
+{
+  struct page *pg;
+
+  spin_acquire(&obj->lock);
+  pg = mobj_find(obj, idx);
+  if(pg && page_test(pg, PAGE_UPTODATE) && idx != obj->ra_mark)
+    page_get(pg);
+  else
+    pg = 0;
+  spin_release(&obj->lock);
+  if(!pg)
+    return mobj_load(obj, idx, pp, 0);
+  if(!page_test(pg, PAGE_USED))
+    page_set(pg, PAGE_USED);
+  *pp = pg;
+  return 0;
+}
+
+// Up to the end of one page: bytes moved, 0 at the end of the file, or -E if nothing was moved.
+static int64_t
+data_read_page(struct inode *ip, struct uio *u, uint64_t pos)
+{
+  uint64_t end = data_end(ip), off = pos & (PAGE_SIZE - 1), n;
+  struct page *pg;
+  size_t moved;
+  int err;
+
+  if(pos >= end)
+    return 0;
+  err = data_page(&ip->obj, pos >> PAGE_SHIFT, &pg);
+  if(err == -ENXIO) // cut off meanwhile
+    return 0;
+  if(err)
+    return err;
+  n = min(min(PAGE_SIZE - off, end - pos), u->left);
+  moved = uio_to(u, (char *)page_va(pg) + off, n, &err);
+  page_put(pg);
+  return moved > 0 ? (int64_t)moved : err;
+}
+
+int64_t
+data_read(struct file *f, struct uio *u, uint64_t *pos)
+{
+  uint64_t done = 0;
+  int64_t n = 0;
+
+  while(u->left > 0) {
+    n = data_read_page(f->inode, u, *pos);
+    if(n <= 0)
+      break;
+    *pos += n;
+    done += n;
+    thread_relax();
+  }
+  if(done > 0)
+    data_accessed(f);
+  return done > 0 ? (int64_t)done : n;
+}
+
+// Where the bytes of one step of a write come from.
+struct source {
+  struct page *pg; // pinned; 0: kernel memory
+  const char *p;
+  size_t n; // contiguous bytes there
+};
+
+static int
+source_get(struct uio *u, struct source *s)
+{
+  uint64_t at = uio_addr(u), off = at & (PAGE_SIZE - 1);
+  int err;
+
+  s->n = uio_run(u);
+  s->pg = 0;
+  if(!u->as) {
+    s->p = (const char *)at;
+    return 0;
+  }
+  err = pin(u->as, at, FOR_READ, &s->pg);
+  if(err)
+    return err;
+  s->p = (char *)page_va(s->pg) + off;
+  s->n = min(s->n, PAGE_SIZE - off);
+  return 0;
+}
+
+static void
+source_put(struct source *s)
+{
+  if(s->pg)
+    page_put(s->pg);
+}
+
+static void
+data_set_size(struct inode *ip, uint64_t size)
+{
+  spin_acquire(&ip->obj.lock);
+  atomic_set(&ip->obj.size, size);
+  spin_release(&ip->obj.lock);
+}
+
+// Put n bytes from s into one page at pos; the file ends at pos + n or later then. held: inode.lock (w)
+static int
+data_write_page(struct inode *ip, uint64_t pos, const struct source *s, size_t n)
+{
+  uint64_t old = ip->obj.size;
+  struct page *pg;
+  int err;
+
+  if(pos + n > old) {
+    atomic_set(&ip->visible, old);
+    if(pos > old)
+      mobj_truncate(&ip->obj, pos); // zeroes what a mapping stored behind the old end
+    data_set_size(ip, pos + n);
+  }
+  err = mobj_page(&ip->obj, pos >> PAGE_SHIFT, FOR_WRITE, &pg);
+  if(!err) {
+    memmove((char *)page_va(pg) + (pos & (PAGE_SIZE - 1)), s->p, n);
+    mobj_dirty(&ip->obj, pg);
+    page_busy_clear(pg);
+    page_put(pg);
+  } else if(ip->obj.size != old) {
+    mobj_truncate(&ip->obj, old);
+  }
+  atomic_set(&ip->visible, UINT64_MAX);
+  return err;
+}
+
+// One step: from one source page into one page of the file. Bytes, or -E.
+static int64_t
+data_write_step(struct inode *ip, struct uio *u, uint64_t pos)
+{
+  uint64_t room = PAGE_SIZE - (pos & (PAGE_SIZE - 1));
+  struct source s;
+  size_t n;
+  int err;
+
+  err = source_get(u, &s);
+  if(err)
+    return err;
+  n = min(s.n, room);
+  err = data_write_page(ip, pos, &s, n);
+  source_put(&s);
+  if(err)
+    return err;
+  uio_skip(u, n);
+  return n;
+}
+
+// held: inode.lock (w)
+static int64_t
+data_write_locked(struct file *f, struct uio *u, uint64_t *pos)
+{
+  struct inode *ip = f->inode;
+  uint64_t done = 0;
+  int64_t n = 0;
+
+  if(f->flags & O_APPEND)
+    *pos = ip->obj.size;
+  if(*pos > INT64_MAX || u->left > INT64_MAX - *pos)
+    return -EFBIG;
+  if(!f->keep_setid && (ip->mode & (S_ISUID | S_ISGID)))
+    ip->mode = attr_without_setid(ip->mode);
+  while(u->left > 0) {
+    n = data_write_step(ip, u, *pos);
+    if(n < 0)
+      break;
+    *pos += n;
+    done += n;
+    thread_relax();
+  }
+  if(done == 0)
+    return n;
+  ip->mtime = ip->ctime = times_now();
+  if(ip->ops->written && (n = ip->ops->written(ip)) < 0)
+    return n;
+  return done;
+}
+
+int64_t
+data_write(struct file *f, struct uio *u, uint64_t *pos)
+{
+  int64_t n;
+
+  if(u->left == 0)
+    return 0;
+  rw_write(&f->inode->lock);
+  n = data_write_locked(f, u, pos);
+  rw_write_release(&f->inode->lock);
+  return n;
+}
+
+// Each open file hears once of every write-back that failed since it looked last.
+static int
+data_fsync(struct file *f, bool data_only)
+{
+  struct mobj *obj = &f->inode->obj;
+  int err = mobj_sync(obj, 0, UINT64_MAX >> PAGE_SHIFT), e;
+  uint32_t now;
+
+  e = obj->ops->commit ? obj->ops->commit(obj) : 0;
+  err = err ? err : e;
+  now = atomic_get(&obj->errseq);
+  if(atomic_swap(&f->errseq, now) != now && !err)
+    err = -EIO;
+  return err;
+}
+
+const struct file_ops regular_fops = {
+    .read = data_read,
+    .write = data_write,
+    .fsync = data_fsync,
+    .seekable = true,
+};

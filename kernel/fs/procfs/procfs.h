@@ -1,0 +1,47 @@
+// procfs.h -- a tree of generated text. procfs knows no process: proc/procinfo.c fills these in.
+#pragma once
+#include "lib/fmt.h"
+
+// Text that is still being made: pieces, so that it may be longer than any block of memory. A failed growth is remembered.
+// Neither call sleeps. {0} is empty.
+struct textpart {
+  struct textpart *next;
+  size_t n, cap; // bytes used, and that fit
+  char bytes[];
+};
+struct textbuf {
+  struct textpart *first, *last;
+  size_t n; // bytes in all
+  bool failed;
+};
+void text(struct textbuf *t, const char *f, ...) printf_like(2, 3);
+void text_bytes(struct textbuf *t, const void *p, size_t n);
+void text_clear(struct textbuf *t);
+// The bytes at `pos`, and in *n how many lie there in one piece; 0 past the end.
+const char *text_at(const struct textbuf *t, size_t pos, size_t *n);
+
+struct dentry;
+struct proc_file {  // /proc/NAME or /proc/PID/NAME
+  const char *name; // with '/' for files below a directory: "sys/vm/overcommit_memory"
+  unsigned mode;
+  int (*show)(struct textbuf *t, int pid);           // pid 0 for /proc/NAME; 0 or -ESRCH, -ENOMEM ...
+  int (*store)(int pid, const char *s, size_t n);    // writable ones; may be 0
+  int (*link)(int pid, struct dentry **out);         // a magic link instead; may be 0
+  int64_t (*readlink)(int pid, char *buf, size_t n); // its text
+};
+struct procfs_hooks {
+  const struct proc_file *top;     // ends with name 0
+  const struct proc_file *per_pid; // ends with name 0
+  int (*next_pid)(int after);      // smallest pid > after, or 0
+  bool (*pid_exists)(int pid);
+  int (*self_pid)(void);
+  int (*self_tid)(void);
+  void (*pid_owner)(int pid, uint32_t *uid, uint32_t *gid);
+  // /proc/PID/fd
+  int (*next_fd)(int pid, int after); // smallest fd > after, or -1
+  int (*fd_link)(int pid, int fd, struct dentry **out);
+  int64_t (*fd_readlink)(int pid, int fd, char *buf, size_t n);
+  // /proc/PID/task
+  int (*next_tid)(int pid, int after);
+};
+extern struct procfs_hooks procfs_hooks; // set before procfs is mounted

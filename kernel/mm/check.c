@@ -1,0 +1,198 @@
+// check.c -- the invariants I1 to I5 of one address space or object, asserted. For debug builds and the host tests.
+// An address space is looked at with as.lock held for writing: no fault, no change of regions. Objects go on changing
+// meanwhile, but what an entry says about its page holds under the slot lock at any moment.
+// Changes nothing. Must not be called where the locks it takes are held.
+#include "core/print.h"
+#include "lib/atomic.h"
+#include "mm/mm.h"
+
+struct totals {
+  uint64_t regions, pages, data, locked, stack, slots;
+};
+
+static void
+check_gaps(struct region *r, vaddr_t base)
+{
+  uint64_t guard = r->flags & REGION_GROWSDOWN ? STACK_GUARD : 0, free = r->start - base, most;
+
+  if(r->gap != (free > guard ? free - guard : 0))
+    panic("region [%#lx,%#lx) says that %lu bytes before it are free", r->start, r->end, r->gap);
+  most = r->gap;
+  for(int side = 0; side < 2; side++) {
+    struct rbnode *n = side ? r->node.right : r->node.left;
+
+    if(n)
+      most = max(most, container_of(n, struct region, node)->maxgap);
+  }
+  if(r->maxgap != most)
+    panic("region [%#lx,%#lx) says maxgap %lu, and it is %lu", r->start, r->end, r->maxgap, most);
+}
+
+static void
+check_region(struct aspace *as, struct region *r, struct totals *t)
+{
+  uint64_t pages = (r->end - r->start) >> PAGE_SHIFT;
+
+  if(r->as != as || r->start >= r->end || r->end > USER_TOP || !page_aligned(r->start | r->end))
+    panic("region %p of space %p: [%#lx,%#lx) of %p", r, as, r->start, r->end, r->as);
+  if((r->flags & REGION_SHARED) && r->obj == 0)
+    panic("region [%#lx,%#lx) is shared and has no object", r->start, r->end);
+  if((r->obj != 0) == list_empty(&r->mapper))
+    panic("region [%#lx,%#lx) of object %p is%s on a list of mappers", r->start, r->end, r->obj, r->obj ? " not" : "");
+  t->regions++;
+  t->pages += pages;
+  if((r->prot & PROT_W) && !(r->flags & (REGION_SHARED | REGION_GROWSDOWN)))
+    t->data += pages;
+  t->locked += r->flags & REGION_LOCKED ? pages : 0;
+  t->stack += r->flags & REGION_GROWSDOWN ? pages : 0;
+}
+
+static void
+check_tree(struct aspace *as, struct totals *t)
+{
+  vaddr_t base = 0;
+
+  for(struct region *r = region_find_from(as, 0); r; r = region_next(r)) {
+    if(r->start < base)
+      panic("regions overlap at %#lx", r->start);
+    check_region(as, r, t);
+    check_gaps(r, base);
+    base = r->end;
+  }
+  if(t->regions != as->nregions || t->pages != as->total_pages || t->data != as->data_pages)
+    panic("space %p counts %lu regions, %lu pages, %lu data: found %lu, %lu, %lu", as, as->nregions, as->total_pages,
+          as->data_pages, t->regions, t->pages, t->data);
+  if(t->locked != as->locked_pages || t->stack != as->stack_pages)
+    panic("space %p counts %lu locked, %lu stack: found %lu, %lu", as, as->locked_pages, as->stack_pages, t->locked,
+          t->stack);
+}
+
+static void
+check_slots(struct aspace *as, struct totals *t)
+{
+  for(vaddr_t va = 0; (va = anon_next(as, va, USER_TOP)) < USER_TOP; va += PAGE_SIZE) {
+    struct spinlock *lock = aspace_slot_lock(as, va);
+    struct region *r = region_find(as, va);
+    struct page *pg;
+
+    spin_acquire(lock);
+    pg = anon_get(as, va); // a truncate may have emptied it since
+    if(pg && (r == 0 || (r->flags & REGION_SHARED)))
+      panic("I1: slot %#lx holds page %p where no private region is", va, pg);
+    if(pg && (pg->obj != 0 || atomic_get(&pg->ref) < 1))
+      panic("I1: slot %#lx: page %p is of object %p, ref %d", va, pg, pg->obj, pg->ref);
+    spin_release(lock);
+    t->slots += pg != 0;
+  }
+}
+
+// An entry of an object's page: I1, I2 and the witness.
+static void
+check_object_entry(struct region *r, vaddr_t va, struct page *pg, int prot, bool dirty)
+{
+  struct mobj *obj = r->obj;
+  uint64_t idx = region_index(r, va);
+  struct page *cached;
+  bool cut;
+
+  spin_acquire(&obj->lock);
+  cached = (struct page *)radix_get(&obj->pages, idx);
+  cut = idx >= pages_of(obj->size) || (obj->cutlo <= idx && idx < obj->cuthi);
+  if(cached != pg && !(cut && pg->obj == 0)) // out of the cache, and its walk has not come here yet
+    panic("I1: entry %#lx is page %p, object %p has %p at %lu", va, pg, obj, cached, idx);
+  if((prot & PROT_W) && !cut && (!(r->flags & REGION_SHARED) || !page_test(pg, PAGE_DIRTY)))
+    panic("I2: entry %#lx is writable: region flags %#x, page flags %#x", va, r->flags, pg->flags);
+  if(dirty && !cut && !page_test(pg, PAGE_DIRTY))
+    panic("I2: entry %#lx has the dirty bit, its page %p has not: flags %#x", va, pg, pg->flags);
+  spin_release(&obj->lock);
+}
+
+static void
+check_entry(struct aspace *as, struct region *r, vaddr_t va)
+{
+  struct page *pg, *slot;
+  bool dirty = false;
+  int prot = 0;
+
+  pg = pmap_peek(as->pmap, va, &prot, &dirty);
+  slot = anon_get(as, va);
+  if(pg == 0)
+    return;
+  if(r == 0 || r->prot == PROT_N || (prot & ~(r->prot | PROT_R)))
+    panic("I1: entry %#lx of page %p allows %d, region %d", va, pg, prot, r ? r->prot : -1);
+  if(atomic_get(&pg->ref) < 1)
+    panic("I5: entry %#lx is page %p, which is free", va, pg);
+  if(slot) {
+    if(pg != slot)
+      panic("I1: entry %#lx is page %p, its slot holds %p", va, pg, slot);
+    if(page_test(pg, PAGE_BUSY))
+      panic("I2: entry %#lx is page %p, which is BUSY", va, pg);
+  } else if(r->obj) {
+    check_object_entry(r, va, pg, prot, dirty);
+  } else if(pg != zero_page || (prot & PROT_W) || dirty) {
+    panic("I1: entry %#lx is page %p rights %d, where zeros should be", va, pg, prot);
+  }
+}
+
+static void
+check_entries(struct aspace *as)
+{
+  for(vaddr_t va = 0; (va = pmap_next(as->pmap, va, USER_TOP)) < USER_TOP; va += PAGE_SIZE) {
+    struct spinlock *lock = aspace_slot_lock(as, va);
+
+    spin_acquire(lock);
+    check_entry(as, region_find(as, va), va);
+    spin_release(lock);
+  }
+}
+
+void
+aspace_check(struct aspace *as)
+{
+  struct totals t = {0};
+  uint64_t nanon;
+
+  rw_write(&as->lock);
+  nanon = atomic_get(&as->nanon);
+  check_tree(as, &t);
+  check_slots(as, &t);
+  if(t.slots > nanon) // fewer while a truncate drops copies
+    panic("space %p counts %lu anonymous pages, found %lu", as, nanon, t.slots);
+  check_entries(as);
+  rw_write_release(&as->lock);
+}
+
+static void
+check_cached(struct mobj *obj, uint64_t idx, struct page *pg)
+{
+  if(pg->obj != obj || pg->idx != idx)
+    panic("I4: page %p says (%p,%lu), cache says (%p,%lu)", pg, pg->obj, pg->idx, obj, idx);
+  if(atomic_get(&pg->ref) < 1)
+    panic("I4: page %p of (%p,%lu) is cached and free", pg, obj, idx);
+  if(page_test(pg, PAGE_DIRTY) && !page_test(pg, PAGE_BACKED))
+    panic("I3: page %p of (%p,%lu) is dirty and has no block: flags %#x", pg, obj, idx, pg->flags);
+  if(idx >= pages_of(obj->size) && !(obj->cutlo <= idx && idx < obj->cuthi))
+    panic("I4: page %p at %lu lies behind the end %lu of object %p", pg, idx, obj->size, obj);
+}
+
+void
+mobj_check(struct mobj *obj)
+{
+  uint64_t idx = 0, n = 0;
+  uintptr_t word;
+
+  sleep_acquire(&obj->maplock);
+  list_for_each(it, &obj->mappers) {
+    struct region *r = list_entry(it, struct region, mapper);
+
+    if(r->obj != obj)
+      panic("region [%#lx,%#lx) of object %p is a mapper of %p", r->start, r->end, r->obj, obj);
+  }
+  sleep_release(&obj->maplock);
+  spin_acquire(&obj->lock);
+  for(; radix_next(&obj->pages, &idx, UINT64_MAX, &word); idx++, n++)
+    check_cached(obj, idx, (struct page *)word);
+  if(n != obj->npages)
+    panic("I4: object %p counts %lu pages, found %lu", obj, obj->npages, n);
+  spin_release(&obj->lock);
+}

@@ -1,0 +1,598 @@
+// mobj.c -- memory objects: an indexed set of pages, *the* page cache, in front of a store that ops know.
+//
+// A cached page moves only like this: EMPTY -> BUSY(fill) -> CLEAN <-> DIRTY and DIRTY -> BUSY(flush) -> CLEAN, or
+// back to DIRTY and ERROR. It enters the cache BUSY, below the size and outside a cut, in one section of obj->lock;
+// it leaves only BUSY, under obj->lock. The cache owns one reference; entries of programs' page tables own none
+// (I5), so whoever takes a page out unmaps it before the frame goes: objmap.c has those walks.
+//
+// Typical: mobj_load (holding nothing) / lock what has to be locked, spin_acquire(&obj->lock), mobj_find again: what
+// was loaded may be gone / use it / unlock / page_put what mobj_load gave.
+// Knows nothing of files, and of addresses only through objmap.c.
+#include "core/print.h"
+#include "core/trace.h"
+#include "lib/atomic.h"
+#include "mm/mm.h"
+
+enum {
+  AHEAD_FIRST = 4, // pages read at once when access begins to look sequential
+  AHEAD_MAX = 32,  // and at most
+  SYNC_RUN = 64,   // pages given to one flush
+};
+#define NO_MARK UINT64_MAX
+
+static uint64_t total_cached, total_dirty, total_shmem; // (a)
+
+static bool
+in_memory(const struct mobj *obj)
+{
+  return obj->ops->fill == shm_fill;
+}
+
+void
+mobj_init(struct mobj *obj, const struct mobj_ops *ops, uint64_t size)
+{
+  *obj = (struct mobj){.ops = ops, .ref = 1, .size = size, .ra_mark = NO_MARK};
+  spin_init(&obj->lock, "obj.lock", RANK_OBJ);
+  sleep_init(&obj->maplock, "obj.maplock", RANK_MAPLOCK);
+  radix_init(&obj->pages);
+  list_init(&obj->mappers);
+  waitq_init(&obj->cut);
+}
+
+struct mobj *
+mobj_get(struct mobj *obj)
+{
+  atomic_add(&obj->ref, 1);
+  return obj;
+}
+
+void
+mobj_put(struct mobj *obj)
+{
+  int left = atomic_sub(&obj->ref, 1);
+
+  if(left < 0)
+    panic("object %p (%s): reference %d put that was never taken", obj, obj->ops->name, left);
+  if(left == 0)
+    obj->ops->release(obj);
+}
+
+// held: obj->lock. An empty page, BUSY, becomes page idx; the caller's reference is the cache's. false: too few nodes.
+static bool
+mobj_insert(struct mobj *obj, struct page *pg, uint64_t idx, struct radix_stock *nodes)
+{
+  if(!radix_set(&obj->pages, idx, (uintptr_t)pg, nodes))
+    return false;
+  pg->flags = PAGE_BUSY; // nobody else knows the page yet
+  pg->obj = obj;
+  pg->idx = idx;
+  obj->npages++;
+  atomic_add(&total_cached, 1);
+  if(in_memory(obj))
+    atomic_add(&total_shmem, 1);
+  lru_add(pg);
+  return true;
+}
+
+// n pages are not DIRTY any more.
+static void
+undirty(struct mobj *obj, uint64_t n)
+{
+  atomic_sub(&obj->ndirty, n);
+  if(!in_memory(obj))
+    atomic_sub(&total_dirty, n);
+}
+
+struct page *
+mobj_take(struct mobj *obj, uint64_t idx)
+{
+  struct page *pg;
+
+  assert_held(&obj->lock);
+  pg = (struct page *)radix_clear(&obj->pages, idx);
+  if(pg == 0 || pg->obj != obj || pg->idx != idx || !page_test(pg, PAGE_BUSY))
+    panic("I4: page %p taken out of object %p at %lu", pg, obj, idx);
+  lru_remove(pg);
+  if(page_test(pg, PAGE_DIRTY))
+    undirty(obj, 1);
+  page_clear(pg, PAGE_DIRTY | PAGE_BACKED);
+  pg->obj = 0;
+  obj->npages--;
+  atomic_sub(&total_cached, 1);
+  if(in_memory(obj))
+    atomic_sub(&total_shmem, 1);
+  return pg;
+}
+
+struct page *
+mobj_find(struct mobj *obj, uint64_t idx)
+{
+  struct page *pg;
+
+  assert_held(&obj->lock);
+  pg = (struct page *)radix_get(&obj->pages, idx);
+  if(pg && !page_test(pg, PAGE_USED))
+    page_set(pg, PAGE_USED);
+  return pg;
+}
+
+// ---- loading ----
+
+static bool
+cut_covers(const struct mobj *obj, uint64_t idx)
+{
+  return atomic_get(&obj->cutlo) <= idx && idx < atomic_get(&obj->cuthi);
+}
+
+// held: obj->lock. Put BUSY pages into the cache for [idx, idx + n), as far as they are not there, lie below the size,
+// outside a cut and in one leaf of the tree (only the first needs nodes then), and memory is there: how many.
+static int
+window_insert(struct mobj *obj, uint64_t idx, uint64_t n, struct spare *sp, struct page **pg)
+{
+  uint64_t end = min(idx + n, (idx | (RADIX_FAN - 1)) + 1);
+  struct page *frame;
+  int k = 0;
+
+  end = min(end, pages_of(obj->size));
+  for(; idx < end && k < AHEAD_MAX; idx++) {
+    if(radix_get(&obj->pages, idx) || cut_covers(obj, idx))
+      break;
+    frame = k == 0 ? spare_take_frame(sp) : frame_try(0);
+    if(frame == 0)
+      break;
+    if(!mobj_insert(obj, frame, idx, &sp->nodes)) {
+      page_put(frame);
+      break;
+    }
+    pg[k++] = frame;
+  }
+  return k;
+}
+
+// held: obj->lock. How many pages to read where idx is missing: more if the one before was read last.
+static uint64_t
+ahead_size(struct mobj *obj, uint64_t idx)
+{
+  if(in_memory(obj))
+    return 1;
+  if(idx != obj->ra_next)
+    obj->ra_size = 0;
+  else
+    obj->ra_size = obj->ra_size ? min(2 * obj->ra_size, (uint64_t)AHEAD_MAX) : AHEAD_FIRST;
+  return max(obj->ra_size, 1ull);
+}
+
+// held: obj->lock. k pages from idx on are being read. The reader who comes to their middle starts the next window.
+static void
+ahead_note(struct mobj *obj, uint64_t idx, int k)
+{
+  obj->ra_next = idx + k;
+  obj->ra_mark = k > 1 ? obj->ra_next - k / 2 : NO_MARK;
+}
+
+// held: nothing. May page idx be loaded? 0, and *nodes says how many its insertion takes; -ENXIO past the end; -EINTR.
+// Waits for a cut that covers idx to end.
+static int
+load_admit(struct mobj *obj, uint64_t idx, int *nodes)
+{
+  bool past, cut;
+  int r;
+
+  for(;;) {
+    spin_acquire(&obj->lock);
+    past = idx >= pages_of(obj->size);
+    cut = cut_covers(obj, idx);
+    *nodes = radix_need(&obj->pages, idx);
+    spin_release(&obj->lock);
+    if(past)
+      return -ENXIO;
+    if(!cut)
+      return 0;
+    r = wait_event(&obj->cut, !cut_covers(obj, idx), WAIT_KILLABLE, NEVER);
+    if(r != 0)
+      return r;
+  }
+}
+
+// held: nothing. Page idx was missing: start reading it and its window. 0: *pp is it, referenced; or 0, if it came by
+// another hand meanwhile: look again.
+static int
+load_begin(struct mobj *obj, uint64_t idx, struct page **pp)
+{
+  struct page *pg[AHEAD_MAX];
+  struct spare sp;
+  int k, nodes, r;
+
+  *pp = 0;
+  r = load_admit(obj, idx, &nodes);
+  if(r != 0)
+    return r;
+  spare_init(&sp);
+  if(!spare_try(&sp, 1, 0, nodes) && (r = spare_wait(&sp, 1, 0, nodes)) != 0)
+    return r;
+
+  spin_acquire(&obj->lock);
+  k = window_insert(obj, idx, ahead_size(obj, idx), &sp, pg);
+  if(k > 0) {
+    *pp = page_get(pg[0]);
+    ahead_note(obj, idx, k);
+  }
+  spin_release(&obj->lock);
+  spare_put(&sp);
+  if(k > 0) {
+    trace(FILL, obj, idx, k);
+    obj->ops->fill(obj, pg, k);
+  }
+  return 0;
+}
+
+// held: nothing. Start reading up to n missing pages from idx on, without waiting for anything: how many; 0 if idx is
+// there or cannot be had now.
+static int
+ahead_begin(struct mobj *obj, uint64_t idx, uint64_t n)
+{
+  struct page *pg[AHEAD_MAX];
+  struct spare sp;
+  int k = 0, nodes;
+
+  spin_acquire(&obj->lock);
+  nodes = radix_need(&obj->pages, idx);
+  spin_release(&obj->lock);
+  spare_init(&sp);
+  if(spare_try(&sp, 1, 0, nodes)) {
+    spin_acquire(&obj->lock);
+    k = window_insert(obj, idx, n, &sp, pg);
+    spin_release(&obj->lock);
+  }
+  spare_put(&sp);
+  if(k > 0)
+    obj->ops->fill(obj, pg, k);
+  return k;
+}
+
+// held: nothing. A sequential reader came to the mark: have the next window read while it works on this one.
+static void
+ahead_go_on(struct mobj *obj)
+{
+  uint64_t idx, n;
+  int k;
+
+  spin_acquire(&obj->lock);
+  obj->ra_mark = NO_MARK;
+  idx = obj->ra_next;
+  n = ahead_size(obj, idx);
+  spin_release(&obj->lock);
+  k = ahead_begin(obj, idx, n);
+  if(k == 0)
+    return;
+  spin_acquire(&obj->lock);
+  if(obj->ra_next == idx)
+    ahead_note(obj, idx, k);
+  spin_release(&obj->lock);
+}
+
+void
+mobj_readahead(struct mobj *obj, uint64_t idx, uint64_t n)
+{
+  uint64_t end;
+  bool there;
+  int k;
+
+  if(in_memory(obj))
+    return;
+  for(end = idx + min(n, UINT64_MAX - idx); idx < end; idx += k) {
+    spin_acquire(&obj->lock);
+    end = min(end, pages_of(obj->size));
+    there = radix_get(&obj->pages, idx) != 0;
+    spin_release(&obj->lock);
+    k = there ? 1 : ahead_begin(obj, idx, end - idx);
+    if(k == 0)
+      return;
+    thread_relax();
+  }
+}
+
+// A referenced page whose read failed leaves the cache, so that a later try reads again. False if it did not fail.
+static bool
+load_failed(struct mobj *obj, struct page *pg)
+{
+  struct page *out = 0;
+
+  if(!page_test(pg, PAGE_ERROR))
+    return false;
+  if(page_busy_try(pg)) {
+    spin_acquire(&obj->lock);
+    if(pg->obj == obj && !page_test(pg, PAGE_UPTODATE))
+      out = mobj_take(obj, pg->idx);
+    spin_release(&obj->lock);
+    page_busy_clear(pg);
+  }
+  if(out)
+    page_put(out);
+  return true;
+}
+
+// Page idx, referenced, or 0.
+static struct page *
+load_find(struct mobj *obj, uint64_t idx)
+{
+  struct page *pg;
+  bool mark;
+
+  spin_acquire(&obj->lock);
+  pg = mobj_find(obj, idx);
+  if(pg)
+    page_get(pg);
+  mark = pg && idx == obj->ra_mark;
+  spin_release(&obj->lock);
+  if(mark)
+    ahead_go_on(obj);
+  return pg;
+}
+
+int
+mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major)
+{
+  bool asked = false; // the result of the page's read is ours to report
+  struct page *pg;
+  int r = 0;
+
+  assert_not_held_rank(RANK_ASPACE);
+  for(;;) {
+    pg = load_find(obj, idx);
+    if(pg == 0) {
+      r = load_begin(obj, idx, &pg);
+      if(r != 0)
+        return r;
+      if(pg == 0)
+        continue;
+      asked = true;
+    }
+    if(page_test(pg, PAGE_UPTODATE | PAGE_BUSY) == PAGE_BUSY) { // being read
+      asked = true;
+      if(major)
+        *major = true;
+      r = page_busy_gone(pg);
+    }
+    if(r == 0 && page_test(pg, PAGE_UPTODATE)) {
+      *pp = pg;
+      return 0;
+    }
+    if(r == 0 && load_failed(obj, pg) && asked)
+      r = -EIO;
+    page_put(pg);
+    if(r != 0)
+      return r;
+  }
+}
+
+// Give the loaded, referenced page room in the store and take it BUSY. 0, error, or FAULT_RETRY: it left the cache.
+static int
+page_make_ready(struct mobj *obj, struct page *pg)
+{
+  int r;
+
+  if(!page_test(pg, PAGE_BACKED)) {
+    r = obj->ops->makewrite ? obj->ops->makewrite(obj, pg) : -EROFS;
+    if(r != 0)
+      return r;
+  }
+  page_busy_wait(pg);
+  if(pg->obj == obj && page_test(pg, PAGE_BACKED))
+    return 0;
+  page_busy_clear(pg);
+  return FAULT_RETRY;
+}
+
+int
+mobj_page(struct mobj *obj, uint64_t idx, enum mobj_access how, struct page **pp)
+{
+  struct page *pg;
+  int r;
+
+  do {
+    r = mobj_load(obj, idx, &pg, 0);
+    if(r == 0 && how == FOR_WRITE) {
+      r = page_make_ready(obj, pg);
+      if(r != 0)
+        page_put(pg);
+    }
+  } while(r == FAULT_RETRY);
+  if(r == 0)
+    *pp = pg;
+  return r;
+}
+
+// ---- dirty pages ----
+
+void
+mobj_dirty(struct mobj *obj, struct page *pg)
+{
+  if(!page_test(pg, PAGE_BACKED) || pg->obj != obj)
+    panic("I3: page %p of %p (%p,%lu) made dirty: flags %#x", pg, obj, pg->obj, pg->idx, pg->flags);
+  if(atomic_or(&pg->flags, PAGE_DIRTY) & PAGE_DIRTY)
+    return;
+  atomic_add(&obj->ndirty, 1);
+  if(!in_memory(obj))
+    atomic_add(&total_dirty, 1);
+  if(obj->ops->touched)
+    obj->ops->touched(obj);
+}
+
+// The order: narrow and finish, so that from here on a store of a program faults; clear DIRTY; only then write. ndirty
+// falls after the write, so that who reads 0 has nothing in flight to wait for.
+int
+mobj_flush(struct mobj *obj, struct page **pg, int n)
+{
+  int r;
+
+  mobj_narrow(obj, pg[0]->idx, pg[0]->idx + n);
+  for(int i = 0; i < n; i++)
+    page_clear(pg[i], PAGE_DIRTY);
+  trace(WRITEBACK, obj, pg[0]->idx, n);
+  r = obj->ops->flush(obj, pg, n);
+  if(r == 0) {
+    for(int i = 0; i < n; i++)
+      page_clear(pg[i], PAGE_ERROR);
+    undirty(obj, n);
+    return 0;
+  }
+  for(int i = 0; i < n; i++)
+    page_set(pg[i], PAGE_DIRTY | PAGE_ERROR);
+  atomic_add(&obj->errseq, 1);
+  return r;
+}
+
+// The first page in [*idx, hi) that is dirty or being written, referenced, and *idx its index; 0 if there is none.
+static struct page *
+sync_next(struct mobj *obj, uint64_t *idx, uint64_t hi)
+{
+  struct page *pg = 0;
+  uintptr_t word;
+
+  spin_acquire(&obj->lock);
+  while(radix_next(&obj->pages, idx, hi, &word)) {
+    pg = (struct page *)word;
+    if(page_test(pg, PAGE_DIRTY) || page_test(pg, PAGE_BUSY | PAGE_UPTODATE) == (PAGE_BUSY | PAGE_UPTODATE))
+      break;
+    pg = 0;
+    ++*idx;
+  }
+  if(pg)
+    page_get(pg);
+  spin_release(&obj->lock);
+  return pg;
+}
+
+// Page idx, referenced and BUSY, if it is dirty and BUSY can be had at once; else 0.
+static struct page *
+sync_also(struct mobj *obj, uint64_t idx)
+{
+  struct page *pg;
+
+  spin_acquire(&obj->lock);
+  pg = (struct page *)radix_get(&obj->pages, idx);
+  if(pg && page_busy_try(pg)) {
+    if(page_test(pg, PAGE_DIRTY)) {
+      page_get(pg);
+      spin_release(&obj->lock);
+      return pg;
+    }
+    page_busy_clear(pg);
+  }
+  spin_release(&obj->lock);
+  return 0;
+}
+
+// Write the run of dirty pages that begins with pg (referenced; the reference is used up). *idx goes on behind it.
+static int
+sync_run(struct mobj *obj, struct page *pg, uint64_t *idx, uint64_t hi)
+{
+  struct page *run[SYNC_RUN];
+  int n = 0, r = 0;
+
+  page_busy_wait(pg);
+  run[n++] = pg;
+  if(pg->obj == obj && page_test(pg, PAGE_DIRTY)) {
+    while(n < SYNC_RUN && *idx + n < hi && (pg = sync_also(obj, *idx + n)) != 0)
+      run[n++] = pg;
+    r = mobj_flush(obj, run, n);
+  }
+  for(int i = 0; i < n; i++) {
+    page_busy_clear(run[i]);
+    page_put(run[i]);
+  }
+  *idx += n;
+  return r;
+}
+
+int
+mobj_sync(struct mobj *obj, uint64_t lo, uint64_t hi)
+{
+  struct page *pg;
+  int r = 0, e;
+
+  if(obj->ops->flush == 0 || atomic_get(&obj->ndirty) == 0)
+    return 0;
+  while(lo < hi && (pg = sync_next(obj, &lo, hi)) != 0) {
+    e = sync_run(obj, pg, &lo, hi);
+    r = r ? r : e;
+    thread_relax();
+  }
+  return r;
+}
+
+// ---- letting go ----
+
+bool
+mobj_drop(struct mobj *obj, struct page *pg)
+{
+  struct radix_node *node;
+  bool drop;
+
+  spin_acquire(&obj->lock);
+  // The cache's reference and the caller's: others come only through the cache, under this lock.
+  drop = atomic_get(&pg->ref) == 2 && !page_test(pg, PAGE_DIRTY) && !(in_memory(obj) && page_test(pg, PAGE_BACKED));
+  if(drop) {
+    mobj_take(obj, pg->idx);
+    while((node = radix_prune(&obj->pages, pg->idx & ~(uint64_t)(RADIX_FAN - 1), (pg->idx | (RADIX_FAN - 1)) + 1)) != 0)
+      radix_node_free(node);
+  }
+  spin_release(&obj->lock); // from here on the object may be gone
+  if(drop)
+    page_put(pg);
+  return drop;
+}
+
+// The first page from *idx on, referenced, and BUSY if it may be dropped and that was to be had; 0 at the end.
+static struct page *
+shrink_next(struct mobj *obj, uint64_t *idx, bool *busy)
+{
+  struct page *pg = 0;
+  uintptr_t word;
+
+  spin_acquire(&obj->lock);
+  if(radix_next(&obj->pages, idx, UINT64_MAX, &word)) {
+    pg = page_get((struct page *)word);
+    *busy = !page_test(pg, PAGE_DIRTY) && atomic_get(&pg->ref) == 2 && page_busy_try(pg);
+  }
+  spin_release(&obj->lock);
+  return pg;
+}
+
+uint64_t
+mobj_shrink(struct mobj *obj)
+{
+  uint64_t idx = 0, dropped = 0;
+  struct page *pg;
+  bool busy;
+
+  for(; (pg = shrink_next(obj, &idx, &busy)) != 0; idx++) {
+    if(busy) {
+      if(mobj_unmap_idle(obj, idx, idx + 1) && mobj_drop(obj, pg))
+        dropped++;
+      page_busy_clear(pg);
+    }
+    page_put(pg);
+    thread_relax();
+  }
+  return dropped;
+}
+
+uint64_t
+mobj_total_cached(void)
+{
+  return atomic_get_relaxed(&total_cached);
+}
+
+uint64_t
+mobj_total_dirty(void)
+{
+  return atomic_get_relaxed(&total_dirty);
+}
+
+uint64_t
+mobj_total_shmem(void)
+{
+  return atomic_get_relaxed(&total_shmem);
+}

@@ -1,0 +1,84 @@
+// oom.c -- memory is gone and nothing could be dropped: end the program that holds the most.
+// Typical: frame_wait -> frame_oom_hook = oom_kill; true: wait again, memory will come.
+// A victim that is already dying is waited for instead of choosing a second one. init is never chosen, nor is a process
+// with oom_score_adj -1000.
+#include "core/time.h"
+#include "core/trace.h"
+#include "proc/proc.h"
+
+enum { ADJ_NEVER = -1000, ADJ_SCALE = 1000 };
+#define PATIENCE (10 * MSEC) // how long a dying victim gets before the caller looks again
+
+// How much ending p would help, in pages; 0: not at all. *dying: it will help by itself.
+static int64_t
+badness(struct proc *p, bool *dying)
+{
+  struct aspace *as = proc_aspace(p);
+  int64_t score;
+
+  if(as == 0)
+    return 0;
+  if(p->group_exit)
+    *dying = true;
+  score = aspace_rss(as) + p->oom_score_adj * (int64_t)frames_total() / ADJ_SCALE;
+  if(p == proc_initial || p->oom_score_adj == ADJ_NEVER || p->group_exit)
+    score = 0;
+  else if(score < 1)
+    score = 1;
+  aspace_put(as);
+  return score;
+}
+
+static void
+kill_process(struct proc *p)
+{
+  spin_acquire(&p->lock);
+  signal_kill_all(p, SIGKILL);
+  spin_release(&p->lock);
+}
+
+// Everyone who runs in the victim's memory: one of them alone would free nothing.
+static void
+kill_sharers(struct aspace *as)
+{
+  struct proc *p;
+
+  for(int pid = 0; (p = proc_next(pid)) != 0; pid = p->pid, proc_put(p))
+    if(p->as == as && p != proc_initial)
+      kill_process(p);
+}
+
+bool
+oom_kill(void)
+{
+  struct proc *p, *worst = 0;
+  struct aspace *as;
+  int64_t most = 0;
+  bool dying = false;
+
+  for(int pid = 0; (p = proc_next(pid)) != 0; pid = p->pid, proc_put(p)) {
+    int64_t score = badness(p, &dying);
+
+    if(score <= most)
+      continue;
+    if(worst)
+      proc_put(worst);
+    worst = proc_get(p);
+    most = score;
+  }
+  if(!dying && worst) {
+    trace(OOM, worst->pid, most, frames_free());
+    as = proc_aspace(worst);
+    kill_process(worst);
+    if(as) {
+      kill_sharers(as);
+      aspace_put(as);
+    }
+    dying = true;
+  }
+  if(worst)
+    proc_put(worst);
+  if(dying)
+    time_sleep_until(clock_now() + PATIENCE, WAIT_KILLABLE);
+  return dying;
+}

@@ -1,0 +1,392 @@
+// sysinfo.c -- /proc's own files: memory, CPUs, load, mounts, settings. In the form of Linux, for programs that read them.
+// Must not know: one process from another (procinfo.c).
+#include "core/cpu.h"
+#include "core/option.h"
+#include "core/time.h"
+#include "core/trace.h"
+#include "dev/blk.h"
+#include "fs/bcache.h"
+#include "fs/procfs/procfs.h"
+#include "lib/atomic.h"
+#include "lib/string.h"
+#include "proc/proc.h"
+
+enum { PAGE_KIB = PAGE_SIZE / 1024, CLOCK_TICKS = 100, DECIMAL = 10, KSTACK_KIB = KSTACK_SIZE / 1024 };
+#define TICK (NSEC / CLOCK_TICKS)
+
+void (*procinfo_hostname)(char *buf, size_t n);
+
+// ---- memory
+
+struct spaces { // pages, over all address spaces
+  uint64_t tables, anon, mapped, locked;
+};
+
+static struct spaces
+spaces_sum(void)
+{
+  struct spaces s = {0};
+
+  for(struct aspace *as = aspace_each(0); as; as = aspace_each(as)) {
+    uint64_t anon = atomic_get_relaxed(&as->nanon), rss = aspace_rss(as);
+
+    s.tables += pmap_tables(as->pmap);
+    s.anon += anon;
+    s.mapped += rss > anon ? rss - anon : 0;
+    s.locked += atomic_get_relaxed(&as->locked_pages);
+  }
+  return s;
+}
+
+static void
+kib(struct textbuf *t, const char *name, uint64_t pages)
+{
+  text(t, "%-15s %8lu kB\n", name, pages * PAGE_KIB);
+}
+
+static int
+show_meminfo(struct textbuf *t, int pid)
+{
+  struct spaces s = spaces_sum();
+  uint64_t total = frames_total(), free = frames_free(), shmem = mobj_total_shmem(), cached = mobj_total_cached();
+  uint64_t dirty = mobj_total_dirty(), buffers = bcache_pages(), slab = kmem_pages();
+  uint64_t stacks = (uint64_t)sched_threads() << KSTACK_ORDER, droppable = cached > shmem ? cached - shmem : 0;
+  uint64_t other = free + cached + buffers + slab + stacks + s.tables;
+
+  cached = max(cached, shmem);
+  s.anon = min(s.anon, total > other ? total - other : 0); // a page that several share counts once
+  kib(t, "MemTotal:", total);
+  kib(t, "MemFree:", free);
+  kib(t, "MemAvailable:", free + (droppable > dirty ? droppable - dirty : 0));
+  kib(t, "Buffers:", buffers);
+  kib(t, "Cached:", cached);
+  kib(t, "SwapCached:", 0);
+  kib(t, "Active:", s.anon + shmem);
+  kib(t, "Inactive:", droppable);
+  kib(t, "Active(anon):", s.anon + shmem);
+  kib(t, "Inactive(anon):", 0);
+  kib(t, "Active(file):", 0);
+  kib(t, "Inactive(file):", droppable);
+  kib(t, "Unevictable:", s.locked);
+  kib(t, "Mlocked:", s.locked);
+  kib(t, "SwapTotal:", 0);
+  kib(t, "SwapFree:", 0);
+  kib(t, "Dirty:", dirty);
+  kib(t, "Writeback:", 0);
+  kib(t, "AnonPages:", s.anon);
+  kib(t, "Mapped:", s.mapped);
+  kib(t, "Shmem:", shmem);
+  kib(t, "Slab:", slab);
+  kib(t, "SReclaimable:", 0);
+  kib(t, "SUnreclaim:", slab);
+  kib(t, "KernelStack:", stacks);
+  kib(t, "PageTables:", s.tables);
+  kib(t, "CommitLimit:", total / 2);
+  kib(t, "Committed_AS:", vm_committed());
+  text(t, "HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n");
+  return 0;
+}
+
+static int
+show_vmstat(struct textbuf *t, int pid)
+{
+  struct fault_stats f = fault_stats;
+  struct spaces s = spaces_sum();
+
+  text(t, "nr_free_pages %lu\nnr_anon_pages %lu\nnr_mapped %lu\n", frames_free(), s.anon, s.mapped);
+  text(t, "nr_file_pages %lu\nnr_dirty %lu\nnr_writeback 0\n", mobj_total_cached(), mobj_total_dirty());
+  text(t, "nr_shmem %lu\nnr_kernel_stack %lu\n", mobj_total_shmem(), (uint64_t)sched_threads() * KSTACK_KIB);
+  text(t, "nr_page_table_pages %lu\nnr_slab_unreclaimable %lu\n", s.tables, kmem_pages());
+  text(t, "pgfault %lu\npgmajfault %lu\n", f.minor + f.major, f.major);
+  text(t, "fault_cow %lu\nfault_zero %lu\nfault_file %lu\n", f.cow, f.zero, f.file);
+  text(t, "oom_kill %lu\n", trace_count(TRACE_OOM));
+  return 0;
+}
+
+// ---- CPUs and time
+
+static void
+cpu_line(struct textbuf *t, const char *name, uint64_t user, uint64_t system, uint64_t idle)
+{
+  text(t, "%s %lu 0 %lu %lu 0 0 0 0 0 0\n", name, user / TICK, system / TICK, idle / TICK);
+}
+
+static int
+show_stat(struct textbuf *t, int pid)
+{
+  uint64_t user = 0, system = 0, idle = 0, irqs = 0;
+  char name[16];
+
+  for(int i = 0; i < cpu_count; i++) {
+    user += cpus[i]->user_ns;
+    system += cpus[i]->system_ns;
+    idle += cpus[i]->idle_ns;
+    irqs += cpus[i]->irqs;
+  }
+  cpu_line(t, "cpu ", user, system, idle);
+  for(int i = 0; i < cpu_count; i++) {
+    fmt(name, sizeof(name), "cpu%d", i);
+    cpu_line(t, name, cpus[i]->user_ns, cpus[i]->system_ns, cpus[i]->idle_ns);
+  }
+  text(t, "intr %lu\nctxt %lu\n", irqs, sched_context_switches());
+  text(t, "btime %lu\nprocesses %lu\n", (clock_wall() - clock_now()) / NSEC, trace_count(TRACE_FORK) + 1);
+  text(t, "procs_running %d\nprocs_blocked 0\n", sched_running());
+  return 0;
+}
+
+static int
+show_uptime(struct textbuf *t, int pid)
+{
+  uint64_t now = clock_now(), idle = 0;
+
+  for(int i = 0; i < cpu_count; i++)
+    idle += cpus[i]->idle_ns;
+  text(t, "%lu.%02lu %lu.%02lu\n", now / NSEC, now % NSEC / TICK, idle / NSEC, idle % NSEC / TICK);
+  return 0;
+}
+
+static int
+show_loadavg(struct textbuf *t, int pid)
+{
+  enum { SHIFT = 16, HUNDRED = 100, MASK = (1 << SHIFT) - 1 };
+  uint64_t load[3];
+
+  sched_load(load);
+  for(int i = 0; i < 3; i++)
+    text(t, "%lu.%02lu ", load[i] >> SHIFT, (load[i] & MASK) * HUNDRED >> SHIFT);
+  text(t, "%d/%d %d\n", sched_running(), sched_threads(), pid_newest());
+  return 0;
+}
+
+static int
+show_cpuinfo(struct textbuf *t, int pid)
+{
+  arch_cpuinfo(t);
+  return 0;
+}
+
+static int
+show_interrupts(struct textbuf *t, int pid)
+{
+  text(t, "    ");
+  for(int i = 0; i < cpu_count; i++)
+    text(t, "       CPU%d", i);
+  text(t, "\nALL:");
+  for(int i = 0; i < cpu_count; i++)
+    text(t, " %10lu", cpus[i]->irqs);
+  text(t, "   All interrupts\n");
+  return 0;
+}
+
+// ---- file systems and disks
+
+static int
+show_mounts(struct textbuf *t, int pid)
+{
+  char *buf = kzalloc(PATH_MAX);
+
+  if(buf == 0)
+    return -ENOMEM;
+  for(struct fs *fs = mount_next(0); fs; fs = mount_next(fs)) {
+    char *at = fs->on ? dentry_path(fs->on, vfs_root, buf, PATH_MAX, false) : "/";
+
+    text(t, "%s %s %s %s,relatime%s 0 0\n", fs->source[0] ? fs->source : fs->type, at ? at : "?", fs->type,
+         fs->readonly ? "ro" : "rw", fs->noexec ? ",noexec" : "");
+  }
+  kfree(buf);
+  return 0;
+}
+
+static int
+show_filesystems(struct textbuf *t, int pid)
+{
+  for(struct fs_type *f = fs_types; f; f = f->next)
+    text(t, "%s\t%s\n", f->nodev ? "nodev" : "", f->name);
+  return 0;
+}
+
+static int
+show_diskstats(struct textbuf *t, int pid)
+{
+  enum { MAJOR_VIRTIO = 254, MINORS_PER_DISK = 16 };
+  int i = 0;
+
+  for(struct blkdev *d = blk_next(0); d; d = blk_next(d), i++)
+    text(t, "%4d %7d %s %lu 0 %lu 0 %lu 0 %lu 0 0 0 0 0 0 0 0 %lu 0\n", MAJOR_VIRTIO, i * MINORS_PER_DISK, d->name,
+         d->nread, d->sectors_read, d->nwrite, d->sectors_written, d->nflush);
+  return 0;
+}
+
+// ---- names and settings
+
+static int
+show_cmdline(struct textbuf *t, int pid)
+{
+  text(t, "%s\n", option_line);
+  return 0;
+}
+
+static int
+show_version(struct textbuf *t, int pid)
+{
+  text(t, "Linux version " OS_RELEASE " (lazy6) #1 SMP lazy6\n");
+  return 0;
+}
+
+static int
+show_trace(struct textbuf *t, int pid)
+{
+  enum { EVENTS = 1024, US_DIGITS = 1000 };
+  struct trace_event *e = kzalloc(EVENTS * sizeof(*e));
+  int n;
+
+  if(e == 0)
+    return -ENOMEM;
+  n = trace_last(e, EVENTS);
+  for(int i = 0; i < n; i++)
+    text(t, "%6lu.%06lu cpu%u %6u %-14s %lx %lx %lx\n", e[i].when / NSEC, e[i].when % NSEC / US_DIGITS, e[i].cpu,
+         e[i].tid, trace_name(e[i].type), e[i].a, e[i].b, e[i].c);
+  kfree(e);
+  return 0;
+}
+
+static int
+show_zero(struct textbuf *t, int pid)
+{
+  text(t, "0\n");
+  return 0;
+}
+
+static int
+show_mmap_min(struct textbuf *t, int pid)
+{
+  text(t, "%llu\n", MMAP_MIN);
+  return 0;
+}
+
+static int
+show_max_map(struct textbuf *t, int pid)
+{
+  text(t, "%lu\n", vm_max_map_count);
+  return 0;
+}
+
+// A decimal number and perhaps a newline; -EINVAL.
+static int
+parse_number(const char *s, size_t n, uint64_t lo, uint64_t hi, uint64_t *out)
+{
+  uint64_t v = 0;
+  size_t i = 0;
+
+  for(; i < n && s[i] >= '0' && s[i] <= '9' && v <= hi; i++)
+    v = v * DECIMAL + (s[i] - '0');
+  if(i == 0 || (i < n && s[i] != '\n') || v < lo || v > hi)
+    return -EINVAL;
+  *out = v;
+  return 0;
+}
+
+static int
+store_max_map(int pid, const char *s, size_t n)
+{
+  uint64_t v;
+  int e = cred_capable(CAP_SYS_ADMIN) ? parse_number(s, n, 0, INT32_MAX, &v) : -EPERM;
+
+  if(e == 0)
+    vm_max_map_count = v;
+  return e;
+}
+
+static int
+show_pid_max(struct textbuf *t, int pid)
+{
+  text(t, "%d\n", atomic_get(&pid_max));
+  return 0;
+}
+
+static int
+store_pid_max(int pid, const char *s, size_t n)
+{
+  enum { LEAST = 301, MOST = 4194304 };
+  uint64_t v;
+  int e = cred_capable(CAP_SYS_ADMIN) ? parse_number(s, n, LEAST, MOST, &v) : -EPERM;
+
+  if(e == 0)
+    atomic_set(&pid_max, (int)v);
+  return e;
+}
+
+static int
+show_osrelease(struct textbuf *t, int pid)
+{
+  text(t, OS_RELEASE "\n");
+  return 0;
+}
+
+static int
+show_ostype(struct textbuf *t, int pid)
+{
+  text(t, "Linux\n");
+  return 0;
+}
+
+static int
+show_hostname(struct textbuf *t, int pid)
+{
+  char name[65] = "lazy6";
+
+  if(procinfo_hostname)
+    procinfo_hostname(name, sizeof(name));
+  text(t, "%s\n", name);
+  return 0;
+}
+
+static int
+show_randomize(struct textbuf *t, int pid)
+{
+  text(t, "%d\n", option_flag("norandmaps") ? 0 : 2);
+  return 0;
+}
+
+static int
+show_threads_max(struct textbuf *t, int pid)
+{
+  text(t, "%lu\n", clone_threads_max());
+  return 0;
+}
+
+static int
+show_nr_open(struct textbuf *t, int pid)
+{
+  text(t, "%d\n", FD_LIMIT);
+  return 0;
+}
+
+enum { READ_ALL = 0444, WRITE_ROOT = 0644 };
+static const struct proc_file files[] = {
+    {.name = "meminfo", .mode = READ_ALL, .show = show_meminfo},
+    {.name = "vmstat", .mode = READ_ALL, .show = show_vmstat},
+    {.name = "stat", .mode = READ_ALL, .show = show_stat},
+    {.name = "uptime", .mode = READ_ALL, .show = show_uptime},
+    {.name = "loadavg", .mode = READ_ALL, .show = show_loadavg},
+    {.name = "cpuinfo", .mode = READ_ALL, .show = show_cpuinfo},
+    {.name = "interrupts", .mode = READ_ALL, .show = show_interrupts},
+    {.name = "mounts", .mode = READ_ALL, .show = show_mounts},
+    {.name = "filesystems", .mode = READ_ALL, .show = show_filesystems},
+    {.name = "diskstats", .mode = READ_ALL, .show = show_diskstats},
+    {.name = "cmdline", .mode = READ_ALL, .show = show_cmdline},
+    {.name = "version", .mode = READ_ALL, .show = show_version},
+    {.name = "trace", .mode = READ_ALL, .show = show_trace},
+    {.name = "sys/vm/overcommit_memory", .mode = READ_ALL, .show = show_zero},
+    {.name = "sys/vm/max_map_count", .mode = WRITE_ROOT, .show = show_max_map, .store = store_max_map},
+    {.name = "sys/vm/mmap_min_addr", .mode = READ_ALL, .show = show_mmap_min},
+    {.name = "sys/kernel/pid_max", .mode = WRITE_ROOT, .show = show_pid_max, .store = store_pid_max},
+    {.name = "sys/kernel/threads-max", .mode = READ_ALL, .show = show_threads_max},
+    {.name = "sys/kernel/osrelease", .mode = READ_ALL, .show = show_osrelease},
+    {.name = "sys/kernel/ostype", .mode = READ_ALL, .show = show_ostype},
+    {.name = "sys/kernel/hostname", .mode = READ_ALL, .show = show_hostname},
+    {.name = "sys/kernel/randomize_va_space", .mode = READ_ALL, .show = show_randomize},
+    {.name = "sys/fs/nr_open", .mode = READ_ALL, .show = show_nr_open},
+    {0},
+};
+const struct proc_file *const sysinfo_top = files;

@@ -1,0 +1,331 @@
+// sys_proc.c -- processes and threads: make, replace, end and wait for them; their numbers and groups; futexes.
+// Typical: gather a structure from registers or memory / one proc_ call.
+// Must not know: how any of it is done; proc/ does.
+#include "lib/string.h"
+#include "syscall/sys.h"
+
+// clone's argument order on x86-64: flags, stack, parent_tid, child_tid, tls. The signal lies in the flags' low byte.
+int64_t
+sys_clone(const uint64_t *a)
+{
+  struct clone_args c = {
+      .flags = (uint32_t)a[0] & ~CSIGNAL,
+      .exit_signal = a[0] & CSIGNAL,
+      .stack = a[1],
+      .parent_tid = a[2],
+      .child_tid = a[3],
+      .tls = a[4],
+      .pidfd = a[2],
+  };
+
+  if(c.flags & CLONE_PIDFD && c.flags & CLONE_PARENT_SETTID) // one argument for two things
+    return -EINVAL;
+  return proc_clone(&c);
+}
+
+int64_t
+sys_fork(const uint64_t *a)
+{
+  struct clone_args c = {.exit_signal = SIGCHLD};
+
+  return proc_clone(&c);
+}
+
+int64_t
+sys_vfork(const uint64_t *a)
+{
+  struct clone_args c = {.flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD};
+
+  return proc_clone(&c);
+}
+
+// Bytes past the structure that this kernel knows must be 0.
+static int
+clone3_tail(vaddr_t va, uint64_t size)
+{
+  uint8_t byte;
+  int e;
+
+  for(uint64_t i = sizeof(struct clone_args); i < size; i++) {
+    e = user_in(&byte, va + i, 1);
+    if(e || byte)
+      return e ? e : -E2BIG;
+  }
+  return 0;
+}
+
+// clone3 gives the stack by its low end; from here on it is the stack pointer, as in clone.
+static int
+clone3_check(struct clone_args *c)
+{
+  if(c->flags >> CLONE_BITS || c->set_tid || c->set_tid_size || c->exit_signal & ~(uint64_t)CSIGNAL ||
+     c->flags & (CSIGNAL | CLONE_DETACHED))
+    return -EINVAL;
+  if(!c->stack != !c->stack_size || (c->stack && !user_range(c->stack, c->stack_size)))
+    return -EINVAL;
+  c->stack += c->stack_size;
+  c->stack_size = 0;
+  return 0;
+}
+
+int64_t
+sys_clone3(const uint64_t *a)
+{
+  struct clone_args c;
+  uint64_t size = a[1];
+  int e;
+
+  if(size > PAGE_SIZE)
+    return -E2BIG;
+  if(size < CLONE_ARGS_VER0)
+    return -EINVAL;
+  memset(&c, 0, sizeof(c));
+  e = clone3_tail(a[0], size);
+  if(e == 0)
+    e = user_in(&c, a[0], min(size, sizeof(c)));
+  if(e == 0)
+    e = clone3_check(&c);
+  return e ? e : proc_clone(&c);
+}
+
+static int64_t
+exec_at(int dirfd, vaddr_t path, vaddr_t argv, vaddr_t envp, uint32_t flags)
+{
+  struct userpath p;
+  int e;
+
+  if(flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+    return -EINVAL;
+  e = userpath_get(&p, dirfd, path, flags & AT_EMPTY_PATH ? PATH_MAYBE_EMPTY : PATH_NONEMPTY);
+  if(e)
+    return e;
+  e = proc_exec(p.at, p.name, flags, argv, envp);
+  userpath_put(&p);
+  return e;
+}
+
+int64_t
+sys_execve(const uint64_t *a)
+{
+  return exec_at(AT_FDCWD, a[0], a[1], a[2], 0);
+}
+
+int64_t
+sys_execveat(const uint64_t *a)
+{
+  return exec_at(a[0], a[1], a[2], a[3], a[4]);
+}
+
+enum { EXIT_CODE = 0xff, EXIT_SHIFT = 8 };
+
+int64_t
+sys_exit(const uint64_t *a)
+{
+  proc_exit_thread(a[0] & EXIT_CODE);
+}
+
+int64_t
+sys_exit_group(const uint64_t *a)
+{
+  proc_exit_group((a[0] & EXIT_CODE) << EXIT_SHIFT);
+}
+
+// ---- waiting
+
+int64_t
+sys_wait4(const uint64_t *a)
+{
+  int pid = a[0], which = P_ALL, id = 0, status = 0, e;
+  uint32_t options = a[2];
+  struct rusage ru;
+  int64_t r;
+
+  if(options & ~(WNOHANG | WUNTRACED | WCONTINUED | WTHREADFLAGS))
+    return -EINVAL;
+  if(pid == INT32_MIN)
+    return -ESRCH;
+  if(pid != -1) {
+    which = pid > 0 ? P_PID : P_PGID;
+    id = pid > 0 ? pid : -pid; // group 0: the caller's
+  }
+  memset(&ru, 0, sizeof(ru));
+  r = proc_wait(which, id, options | WEXITED, &status, 0, a[3] ? &ru : 0);
+  if(r <= 0)
+    return r;
+  e = a[1] ? user_out(a[1], &status, sizeof(status)) : 0;
+  if(e == 0 && a[3])
+    e = user_out(a[3], &ru, sizeof(ru));
+  return e ? e : r;
+}
+
+static int
+waitid_who(uint32_t which, int id)
+{
+  switch(which) {
+  case P_ALL: return 0;
+  case P_PID: return id > 0 ? 0 : -EINVAL;
+  case P_PGID: return id >= 0 ? 0 : -EINVAL; // 0: the caller's
+  default: return -EINVAL;                   // P_PIDFD too: there are none
+  }
+}
+
+int64_t
+sys_waitid(const uint64_t *a)
+{
+  uint32_t which = a[0], options = a[3];
+  struct rusage ru;
+  struct siginfo si;
+  int id = a[1], status = 0, e;
+  int64_t r;
+
+  if(options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | WTHREADFLAGS))
+    return -EINVAL;
+  if(!(options & (WEXITED | WSTOPPED | WCONTINUED)))
+    return -EINVAL;
+  e = waitid_who(which, id);
+  if(e)
+    return e;
+  memset(&si, 0, sizeof(si));
+  memset(&ru, 0, sizeof(ru));
+  r = proc_wait(which, id, options, &status, &si, a[4] ? &ru : 0);
+  if(r < 0)
+    return r;
+  e = a[2] ? user_out(a[2], &si, sizeof(si)) : 0;
+  if(e == 0 && a[4] && r > 0)
+    e = user_out(a[4], &ru, sizeof(ru));
+  return e;
+}
+
+// ---- numbers
+
+int64_t
+sys_getpid(const uint64_t *a)
+{
+  return current_proc()->pid;
+}
+
+int64_t
+sys_gettid(const uint64_t *a)
+{
+  return thread_self()->tid;
+}
+
+int64_t
+sys_getppid(const uint64_t *a)
+{
+  struct proc *p = current_proc();
+  int pid;
+
+  spin_acquire(&proclist_lock); // the parent may be ending
+  pid = p->parent ? p->parent->pid : 0;
+  spin_release(&proclist_lock);
+  return pid;
+}
+
+int64_t
+sys_setpgid(const uint64_t *a)
+{
+  if((int)a[1] < 0)
+    return -EINVAL;
+  return session_setpgid(a[0], a[1]);
+}
+
+int64_t
+sys_getpgid(const uint64_t *a)
+{
+  return session_getpgid(a[0]);
+}
+
+int64_t
+sys_getpgrp(const uint64_t *a)
+{
+  return session_getpgid(0);
+}
+
+int64_t
+sys_setsid(const uint64_t *a)
+{
+  return session_setsid();
+}
+
+int64_t
+sys_getsid(const uint64_t *a)
+{
+  return session_getsid(a[0]);
+}
+
+// ---- threads and futexes
+
+int64_t
+sys_set_tid_address(const uint64_t *a)
+{
+  struct thread *t = thread_self();
+
+  t->clear_tid = a[0];
+  return t->tid;
+}
+
+enum { ROBUST_HEAD_SIZE = 24 };
+
+int64_t
+sys_set_robust_list(const uint64_t *a)
+{
+  if(a[1] != ROBUST_HEAD_SIZE)
+    return -EINVAL;
+  thread_self()->robust_list = a[0];
+  return 0;
+}
+
+int64_t
+sys_get_robust_list(const uint64_t *a)
+{
+  uint64_t head, len = ROBUST_HEAD_SIZE;
+  struct thread *t = thread_self();
+  int e;
+
+  if((int)a[0] && (int)a[0] != t->tid) {
+    t = thread_find(a[0]);
+    if(!t)
+      return -ESRCH;
+    head = t->robust_list;
+    e = t->proc && signal_permitted(t->proc, 0) ? 0 : -EPERM;
+    thread_put(t);
+  } else {
+    head = t->robust_list;
+    e = 0;
+  }
+  if(e == 0)
+    e = user_out(a[2], &len, sizeof(len));
+  return e ? e : user_out(a[1], &head, sizeof(head));
+}
+
+// The fourth argument is a time for calls that wait and a number for the others. FUTEX_WAIT's is relative.
+static int
+futex_deadline(uint32_t op, vaddr_t va, uint64_t *deadline)
+{
+  uint32_t cmd = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+  uint64_t ns;
+  int e;
+
+  *deadline = NEVER;
+  if(!va || (cmd != FUTEX_WAIT && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI && cmd != FUTEX_LOCK_PI &&
+             cmd != FUTEX_LOCK_PI2))
+    return 0;
+  e = user_timespec(va, &ns);
+  if(e)
+    return e;
+  if(cmd == FUTEX_WAIT)
+    *deadline = deadline_after(ns);
+  else
+    *deadline = op & FUTEX_CLOCK_REALTIME || cmd == FUTEX_LOCK_PI ? deadline_at_wall(ns) : ns;
+  return 0;
+}
+
+int64_t
+sys_futex(const uint64_t *a)
+{
+  uint64_t deadline;
+  int e = futex_deadline(a[1], a[3], &deadline);
+
+  return e ? e : futex(a[0], a[1], a[2], deadline, a[4], a[3], a[5]);
+}

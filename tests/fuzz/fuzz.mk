@@ -1,0 +1,28 @@
+# Fuzzers: clang's libFuzzer under ASan and UBSan. `make test` runs each for seconds, `make fuzz` for FUZZ_SECONDS.
+# What they find new is kept in build/fuzz/corpus-NAME, and what breaks them as build/fuzz/NAME-crash-*.
+FUZZERS := fuzz_ext3 fuzz_elf
+FUZZ_SECONDS ?= 3600
+FUZZ_CC  ?= clang
+FUZZ_FLAGS = $(HOST_COMMON) -O2 -fsanitize=fuzzer,address,undefined -fsanitize-coverage-allowlist=tests/fuzz/coverage.list -fno-sanitize-recover=undefined -Wno-unknown-warning-option
+
+fuzz_ext3_SRC = tests/fuzz/fuzz_ext3.c $(FS_HOST) build/fuzz/ext3.img
+fuzz_ext3_LIBS := -lpthread
+fuzz_elf_SRC = tests/fuzz/fuzz_elf.c kernel/proc/elf.c
+
+define fuzzer
+build/fuzz/$(1): $$($(1)_SRC) tests/fuzz/seeds tests/fuzz/fuzz.mk tests/fuzz/coverage.list Makefile tests/host/host.mk $$(wildcard kernel/*/*.h kernel/*/*/*.h tests/host/*.h)
+	@mkdir -p build/fuzz
+	@echo "  fuzz    $(1)"; $$(FUZZ_CC) $$(FUZZ_FLAGS) $$(filter %.c,$$($(1)_SRC)) -o $$@ $$($(1)_LIBS)
+	@tests/fuzz/seeds $(1) build/fuzz/seeds-$(1)
+endef
+$(foreach t,$(FUZZERS),$(eval $(call fuzzer,$(t))))
+
+build/fuzz/ext3.img: tests/fuzz/image
+	@mkdir -p build/fuzz
+	@tests/fuzz/image $@
+
+.PHONY: fuzz
+fuzz: $(FUZZERS:%=build/fuzz/%) ## run each fuzzer for FUZZ_SECONDS=3600 seconds
+	@for f in $(FUZZERS); do mkdir -p build/fuzz/corpus-$$f; \
+	  build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=20 -artifact_prefix=build/fuzz/$$f- -print_final_stats=1 \
+	    build/fuzz/corpus-$$f build/fuzz/seeds-$$f || exit 1; done
