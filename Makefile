@@ -75,7 +75,7 @@ build/root.img: $(ROOT)/usr/share/lazy6/big $(ROOT)/sbin/init $(patsubst user/to
 	@tools/mkimage $@ $(ROOT)
 	@echo "  image   $@"
 
-.PHONY: all kernel image run setup clean help gdb
+.PHONY: all kernel image run setup clean help
 all: kernel image ## kernel and disk image
 kernel: $(KERNEL_ELF) ## the kernel only
 image: build/root.img ## the disk image only
@@ -94,7 +94,7 @@ GUEST_C := $(filter-out tests/guest/cost.c,$(wildcard tests/guest/*.c))
 GUEST   := $(patsubst tests/guest/%.c,build/tests/tests/%.t,$(GUEST_C)) build/tests/tests/cost build/tests/tests/all
 GFLAGS  := -std=gnu11 -O1 -g -static -Wall -Wextra -Wno-unused-parameter -Wno-stringop-overflow -Werror
 
-build/tests/tests/%.t: tests/guest/%.c tests/guest/t.h
+build/tests/tests/%.t: tests/guest/%.c tests/guest/t.h tests/guest/rules.h
 	@mkdir -p $(@D)
 	@echo "  musl    $<"; $(MUSL) $(GFLAGS) $< -o $@
 build/tests/tests/cost: tests/guest/cost.c tests/guest/t.h
@@ -123,3 +123,7 @@ lint: ## clang-format, includes, lock keys, budgets, -Wthread-safety, cppcheck
 	@tools/lint
 format: ## let clang-format lay out every file
 	@clang-format -i $(SOURCES)
+.PHONY: gdb
+gdb: setup ## the machine under gdb (tools/gdb -h)
+	@$(MAKE) --no-print-directory -s all
+	@tools/gdb $(KERNEL_ELF)

@@ -11,6 +11,7 @@
 #include "proc/proc.h"
 #include "syscall/syscall.h"
 
+enum { CHECK_EVERY = 1000 }; // calls and traps between checks of the caller's memory, in debug kernels
 enum { START_FAILED = 1 }; // exit status of a machine that found no root or no init
 
 void kernel_main(void); // called by arch/x86_64/boot.c
@@ -95,6 +96,9 @@ kernel_main(void)
   session_init();
   syscall_init();
   frame_oom_hook = oom_kill;
+#ifdef DEBUG
+  check_every = option_number("check", CHECK_EVERY);
+#endif
   region_tags = &file_region_tags;
   smp_start(other_cpu);
   print("lazy6: %d CPU%s, %lu MiB of memory, %lu free\n", cpu_count, cpu_count == 1 ? "" : "s", frames_total() >> 8,

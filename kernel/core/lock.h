@@ -9,15 +9,15 @@
 
 struct thread;
 
-// Ticket lock. Interrupts are off while it is held.
+// Spin lock. Interrupts are off while it is held.
 struct LOCKABLE("spinlock") spinlock {
-  uint32_t next, serving; // (a)
-  int rank;               // (c)
-  const char *name;       // (c)
+  uint32_t taken;   // (a)
+  int rank;         // (c)
+  const char *name; // (c)
 };
 #define SPINLOCK_INIT(n, r)                                                                                            \
   {                                                                                                                    \
-    0, 0, r, n                                                                                                         \
+    0, r, n                                                                                                            \
   }
 
 void spin_init(struct spinlock *l, const char *name, int rank);

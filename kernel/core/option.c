@@ -4,7 +4,7 @@
 #include "core/option.h"
 #include "lib/string.h"
 
-char option_line[1024];
+char option_line[4096];
 
 static bool
 is_blank(char c)

@@ -1,5 +1,7 @@
-// spinlock.c -- ticket lock: served in the order of arrival, interrupts off from before the ticket until the release, so
-// that a handler on this CPU can never want a lock that the code below it holds.
+// spinlock.c -- a word that is taken by exchange, interrupts off from before the first try until the release, so that a
+// handler on this CPU can never want a lock that the code below it holds.
+// Whoever looks first gets it: no queue. Under an emulator or a hypervisor with more CPUs than real ones a queue hands the
+// lock to a CPU that is not running, and all others wait for it; sections are short, so nobody is passed over for long.
 // Typical: spin_acquire(&obj->lock) / a few loads and stores / spin_release(&obj->lock).
 // Must not sleep, fault or know what it protects.
 #include "core/cpu.h"
@@ -16,13 +18,11 @@ spin_init(struct spinlock *l, const char *name, int rank)
 static void
 take(struct spinlock *l, enum rank_how how)
 {
-  uint32_t ticket;
-
   irq_off();
   rank_acquire(l, l->name, l->rank, how);
-  ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
-  while(__atomic_load_n(&l->serving, __ATOMIC_ACQUIRE) != ticket)
-    cpu_relax();
+  while(__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE))
+    while(atomic_get_relaxed(&l->taken)) // look without writing: the line stays shared
+      cpu_relax();
 }
 
 UNCHECKED void
@@ -40,11 +40,8 @@ spin_acquire_nested(struct spinlock *l)
 UNCHECKED bool
 spin_try(struct spinlock *l)
 {
-  uint32_t ticket;
-
   irq_off();
-  ticket = __atomic_load_n(&l->serving, __ATOMIC_ACQUIRE);
-  if(!atomic_cas(&l->next, &ticket, ticket + 1)) {
+  if(__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE)) {
     irq_restore();
     return false;
   }
@@ -55,9 +52,9 @@ spin_try(struct spinlock *l)
 UNCHECKED void
 spin_release(struct spinlock *l)
 {
-  if(unlikely(atomic_get_relaxed(&l->next) == l->serving))
+  if(unlikely(!atomic_get_relaxed(&l->taken)))
     panic("spin lock %s (%p) is released but not held", l->name, l);
   rank_release(l);
-  __atomic_store_n(&l->serving, l->serving + 1, __ATOMIC_RELEASE);
+  __atomic_store_n(&l->taken, 0, __ATOMIC_RELEASE);
   irq_restore();
 }

@@ -1,6 +1,6 @@
 // trace.c -- rings of typed events. A CPU writes into ring id % RINGS and claims a slot by one atomic addition, so an
 // interrupt in the middle, or a second CPU on the same ring, costs nothing but order. Old events are overwritten.
-// Typical: trace(FAULT_DONE, va, want, r). Readers (panic, /proc/trace) may see a half-written event and live with it.
+// Typical: trace(FAULT, va, want, r). Readers (panic, /proc/trace) may see a half-written event and live with it.
 // Must not lock, print, or allocate.
 #include "core/cpu.h"
 #include "core/thread.h"

@@ -4,7 +4,7 @@
 
 // clang-format off
 #define TRACE_EVENTS(X)                                                                                   \
-  X(NONE) X(FAULT) X(FAULT_DONE) X(MMAP) X(MUNMAP) X(FORK) X(EXEC) X(EXIT) X(SIGNAL) X(SYSCALL)           \
+  X(NONE) X(FAULT) X(MMAP) X(MUNMAP) X(FORK) X(EXEC) X(EXIT) X(SIGNAL) X(SYSCALL)           \
   X(SYSCALL_UNKNOWN) X(SWITCH) X(SHOOTDOWN) X(BLK_SUBMIT) X(BLK_DONE) X(BLK_ERROR) X(OOM) X(RECLAIM)      \
   X(EXT3_ERROR) X(IRQ) X(WRITEBACK) X(FILL)
 // clang-format on

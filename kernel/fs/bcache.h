@@ -1,5 +1,5 @@
 // bcache.h -- metadata blocks of a disk, cached one frame each. File data never passes here.
-// Typical: buf_get(dev, block, &b) / read b->data / buf_put(b).
+// Typical: buf_get(dev, block, &b) / read b->data / buf_put.
 // Lock keys: (a) atomic  (c) constant after creation  (H) bcache.lock
 #pragma once
 #include "dev/blk.h"

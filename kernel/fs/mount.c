@@ -209,8 +209,8 @@ mount_new(struct dentry *on, const char *source, const char *type, unsigned long
 }
 
 int
-vfs_mount_options(const struct namectx *c, const char *source, const char *path, const char *type, unsigned long flags,
-                  const char *options)
+vfs_mount(const struct namectx *c, const char *source, const char *path, const char *type, unsigned long flags,
+          const char *options)
 {
   struct dentry *on;
   int err;
@@ -230,12 +230,6 @@ vfs_mount_options(const struct namectx *c, const char *source, const char *path,
     err = mount_new(on, source, type, flags, options);
   dentry_put(on);
   return err;
-}
-
-int
-vfs_mount(const struct namectx *c, const char *source, const char *path, const char *type, unsigned long flags)
-{
-  return vfs_mount_options(c, source, path, type, flags, 0);
 }
 
 // The tree leads to fs no more: off the list, and away.

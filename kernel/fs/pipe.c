@@ -83,7 +83,7 @@ pipe_of(struct file *f)
   return f->priv;
 }
 
-// The page that holds byte `at` was read to its end, or nothing is left: let it go, or keep it as the spare.
+// Nothing is left in the page that holds byte `at`: let it go, or keep it as the spare.
 static void
 pipe_page_done(struct pipe *p, uint64_t at)
 {
@@ -103,12 +103,14 @@ static uint64_t
 pipe_take(struct pipe *p, struct uio *u, int *err)
 {
   uint64_t done = 0, off, n, moved;
+  bool wrapped;
 
   while(u->left > 0 && p->used > 0 && *err == 0) {
     off = p->tail & (PAGE_SIZE - 1);
     n = min(min(PAGE_SIZE - off, p->used), u->left);
     moved = uio_to(u, (char *)page_va(p->page[p->tail / PAGE_SIZE]) + off, n, err);
-    if(off + moved == PAGE_SIZE || moved == p->used)
+    wrapped = p->used > p->cap - off; // the newest bytes lie in front of the oldest, in the same page
+    if((off + moved == PAGE_SIZE && !wrapped) || moved == p->used)
       pipe_page_done(p, p->tail);
     p->tail = moved == p->used ? 0 : (p->tail + moved) % p->cap;
     atomic_set(&p->used, p->used - moved);

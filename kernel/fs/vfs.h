@@ -300,8 +300,9 @@ uint64_t mount_anon_dev(void);                        // a device number for a f
 int vfs_statfs(struct fs *fs, struct statfs_info *st);
 int vfs_sync_all(void);
 extern struct dentry *vfs_root;
-int vfs_mount(const struct namectx *c, const char *source, const char *path, const char *type, unsigned long flags); // mount(2)
-int vfs_mount_options(const struct namectx *c, const char *source, const char *path, const char *type, unsigned long flags, const char *options);
+// mount(2); options: the file system's own, or 0.
+int vfs_mount(const struct namectx *c, const char *source, const char *path, const char *type, unsigned long flags,
+              const char *options);
 int vfs_umount(const struct namectx *c, const char *path);
 // File systems by name, for mount(2) and /proc/filesystems.
 struct fs_type {

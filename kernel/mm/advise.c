@@ -37,7 +37,7 @@ flags_region(struct aspace *as, struct region *r, vaddr_t lo, vaddr_t hi, int se
   if(flags == r->flags)
     return 0;
   if(as->nregions + more > vm_max_map_count)
-    return -ENOMEM;
+    return -EAGAIN;
 
   regions_split_at(as, lo, spare);
   regions_split_at(as, hi, spare);

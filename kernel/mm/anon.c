@@ -27,6 +27,13 @@ anon_need(struct aspace *as, vaddr_t va)
   return radix_need(&as->anon, slot_of(va));
 }
 
+// Is the slot filled, as far as one can see without its lock? A hint.
+bool
+anon_filled(struct aspace *as, vaddr_t va)
+{
+  return radix_get(&as->anon, slot_of(va)) != 0;
+}
+
 static void
 anon_count(struct aspace *as)
 {
@@ -40,8 +47,10 @@ bool
 anon_set(struct aspace *as, vaddr_t va, struct page *pg, struct spare *spare)
 {
   assert_held(aspace_slot_lock(as, va));
+#ifdef DEBUG
   if(radix_get(&as->anon, slot_of(va)))
     panic("slot %#lx is taken", va);
+#endif
   if(!radix_set(&as->anon, slot_of(va), (uintptr_t)pg, &spare->nodes))
     return false;
   anon_count(as);
@@ -122,7 +131,8 @@ anon_reserve(struct aspace *as, vaddr_t va, struct spare *spare)
   if(!spare_try(spare, 0, 0, SPARE_NODES))
     return false;
   spin_acquire(lock);
-  ok = radix_set(&as->anon, slot_of(va), (uintptr_t)zero_page, &spare->nodes); // nodes come with a word, and stay without
+  ok = radix_set(&as->anon, slot_of(va), (uintptr_t)zero_page,
+                 &spare->nodes); // nodes come with a word, and stay without
   radix_clear(&as->anon, slot_of(va));
   spin_release(lock);
   return ok;

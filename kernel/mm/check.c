@@ -28,6 +28,21 @@ check_gaps(struct region *r, vaddr_t base)
     panic("region [%#lx,%#lx) says maxgap %lu, and it is %lu", r->start, r->end, r->maxgap, most);
 }
 
+// A region is on its object's list while it is in the tree; one without an object on none.
+static void
+check_mapper(struct region *r)
+{
+  bool listed;
+
+  if(r->obj)
+    sleep_acquire(&r->obj->maplock);
+  listed = !list_empty(&r->mapper);
+  if(r->obj)
+    sleep_release(&r->obj->maplock);
+  if(listed != (r->obj != 0))
+    panic("region [%#lx,%#lx) of object %p is%s on a list of mappers", r->start, r->end, r->obj, listed ? "" : " not");
+}
+
 static void
 check_region(struct aspace *as, struct region *r, struct totals *t)
 {
@@ -37,8 +52,7 @@ check_region(struct aspace *as, struct region *r, struct totals *t)
     panic("region %p of space %p: [%#lx,%#lx) of %p", r, as, r->start, r->end, r->as);
   if((r->flags & REGION_SHARED) && r->obj == 0)
     panic("region [%#lx,%#lx) is shared and has no object", r->start, r->end);
-  if((r->obj != 0) == list_empty(&r->mapper))
-    panic("region [%#lx,%#lx) of object %p is%s on a list of mappers", r->start, r->end, r->obj, r->obj ? " not" : "");
+  check_mapper(r);
   t->regions++;
   t->pages += pages;
   if((r->prot & PROT_W) && !(r->flags & (REGION_SHARED | REGION_GROWSDOWN)))
@@ -196,3 +210,41 @@ mobj_check(struct mobj *obj)
     panic("I4: object %p counts %lu pages, found %lu", obj, obj->npages, n);
   spin_release(&obj->lock);
 }
+
+#ifdef DEBUG
+uint64_t check_every;
+
+// The first object of as at or behind *va, referenced; *va moves behind its region. 0: there is none.
+static struct mobj *
+next_object(struct aspace *as, vaddr_t *va)
+{
+  struct mobj *obj = 0;
+  struct region *r;
+
+  rw_read(&as->lock);
+  for(r = region_find_from(as, *va); r && r->obj == 0; r = region_next(r))
+    ;
+  if(r) {
+    obj = mobj_get(r->obj);
+    *va = r->end;
+  }
+  rw_read_release(&as->lock);
+  return obj;
+}
+
+void
+check_now_and_then(struct aspace *as)
+{
+  static uint64_t calls; // (a)
+  struct mobj *obj;
+  vaddr_t va = 0;
+
+  if(check_every == 0 || atomic_add(&calls, 1) % check_every != 0)
+    return;
+  aspace_check(as);
+  while((obj = next_object(as, &va)) != 0) {
+    mobj_check(obj);
+    mobj_put(obj);
+  }
+}
+#endif

@@ -9,7 +9,7 @@
 // resumes. What was waited for stays in the faultctx until the end, so that two faults cannot take it from each other.
 //
 // An entry is replaced by another page only while the page that comes is BUSY in its slot, from the removal until every
-// CPU has forgotten the old one: nobody enters a BUSY page. (protocols/cow.pml)
+// CPU has forgotten the old one: nobody enters a BUSY page.
 // A page of an object is looked up and entered in one section of the slot lock: truncate, flush and reclaim first change
 // the page (out of the cache, or BUSY) and then take the slot lock to unmap it, so they find what was entered.
 //
@@ -326,7 +326,7 @@ fault_prepare(struct faultctx *f)
     return true;
   if(!spare_try(sp, 0, 0, anon_need(f->as, f->va)))
     return false;
-  if(f->region->obj || f->zeroed || anon_next(f->as, f->va, f->va + PAGE_SIZE) == f->va)
+  if(f->region->obj || f->zeroed || anon_filled(f->as, f->va))
     return true;
   if(!spare_try(sp, 1, 0, 0))
     return false;

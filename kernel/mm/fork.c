@@ -3,7 +3,7 @@
 // write. The child's page tables start empty: they are a cache. Nothing is copied before somebody stores.
 //
 // A child's region stands on obj->mappers right behind its parent's before any slot is copied, and a slot is copied with
-// both slot locks held: a truncate, which walks the mappers in order, leaves a private copy in neither. (forktrunc.pml)
+// both slot locks held: a truncate, which walks the mappers in order, leaves a private copy in neither.
 // Nobody waits for memory with as.lock held (I6): if it runs out, the child is undone and the whole begins again.
 #include "core/print.h"
 #include "core/trace.h"
@@ -162,6 +162,5 @@ aspace_fork(struct aspace *parent, struct aspace **child)
     if(r == -ENOMEM)
       waited = frame_wait();
   }
-  trace(FORK, parent, r, 0);
   return waited ? waited : r;
 }

@@ -281,6 +281,7 @@ frame_ready(struct page *pg, int order)
   pg->ref = 1;
   pg->flags = 0;
   pg->obj = 0;
+  pg->idx = 0; // kmem and the caches leave theirs behind; a table counts from here
   return pg;
 }
 

@@ -196,7 +196,7 @@ void mobj_destroy(struct mobj *obj); // drops every cached page; no mapper, nobo
 // The cached page, borrowed while obj->lock is held; 0 if none.
 struct page *mobj_find(struct mobj *obj, uint64_t idx) REQUIRES(obj->lock);
 // Load page idx, with read-ahead if access looks sequential. Call with no lock that the store needs; sleeps (killable).
-// 0: *pp is UPTODATE and referenced. -EIO: reading failed, or idx lies past the end (-ENXIO then). -ENOMEM, -EINTR.
+// 0: *pp is UPTODATE and referenced. -EIO: reading failed. -ENXIO: idx lies past the end. -ENOMEM, -EINTR.
 // *major (may be 0): set to true if the disk was asked and waited for.
 int mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major);
 // For read(2), write(2) and the kernel itself. FOR_WRITE: BUSY is held on return (page_busy_clear when done), the page is
@@ -319,7 +319,7 @@ void region_split(struct aspace *as, struct region *r, vaddr_t at, struct region
 // Join r with its neighbours where they could be one region; returns the survivor.
 struct region *region_merge(struct aspace *as, struct region *r);
 // Take everything in [lo, hi) out of the tree onto `gone`, splitting at the ends with spare[0..1] (those used become 0).
-// They stay on obj->mappers until regions_release.
+// They stay on obj->mappers until regions_detach.
 void regions_cut(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[2], struct list *gone);
 void regions_detach(struct list *gone);  // leave obj->mappers; as.lock still held for writing, translations gone
 void regions_release(struct list *gone); // drop objects and tags, free: no lock held, may sleep
@@ -387,7 +387,7 @@ struct aspace_part { // one mapped piece of a range
 // The first mapped piece of [lo, hi); -ENOMEM into *err where something is missing before it. false: none is left.
 bool aspace_part(struct aspace *as, vaddr_t lo, vaddr_t hi, struct aspace_part *part, int *err);
 void aspace_prune(struct aspace *as, vaddr_t lo, vaddr_t hi) REQUIRES(as->lock); // nodes and tables nothing needs any more
-uint64_t aspace_rss(struct aspace *as); // pages: anonymous slots and file pages entered
+uint64_t aspace_rss(struct aspace *as); // pages: the larger of slots in use and entries present
 // Unmap [lo, hi). 0 or -ENOMEM, then nothing changed. Holds no lock; sleeps.
 int aspace_unmap(struct aspace *as, vaddr_t lo, vaddr_t hi);
 int aspace_unmap_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[2], struct list *gone) REQUIRES(as->lock);
@@ -395,6 +395,14 @@ int aspace_unmap_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region
 int aspace_fork(struct aspace *parent, struct aspace **child);
 void aspace_check(struct aspace *as);   // check.c: panics if I1..I5 do not hold; takes as.lock for writing
 void mobj_check(struct mobj *obj);
+// Debug kernels check a program's space and the objects in it at every check_every-th end of a call or trap (option
+// check=N; 0: never). Holds nothing.
+#ifdef DEBUG
+extern uint64_t check_every; // (c) after start
+void check_now_and_then(struct aspace *as);
+#else
+#define check_now_and_then(as) ((void)(as))
+#endif
 
 // ---- fault.c ------------------------------------------------------------------------------------------------------------
 
@@ -413,6 +421,7 @@ bool anon_set(struct aspace *as, vaddr_t va, struct page *pg, struct spare *spar
 struct page *anon_replace(struct aspace *as, vaddr_t va, struct page *pg);         // slot is not empty: the old page, now the caller's
 bool anon_exclusive(struct page *pg);                                              // may it be written in place?
 int anon_need(struct aspace *as, vaddr_t va); // nodes that anon_set would take; as.lock suffices
+bool anon_filled(struct aspace *as, vaddr_t va); // a hint, without the slot lock
 vaddr_t anon_next(struct aspace *as, vaddr_t va, vaddr_t hi); // first address with a page in [va, hi), or hi; as.lock suffices
 struct page *anon_take(struct aspace *as, vaddr_t va); // empty one slot: its page is the caller's; 0 if it was empty
 void anon_share(struct aspace *parent, struct aspace *child, vaddr_t lo, vaddr_t hi, struct spare *spare); // fork; one leaf
@@ -449,7 +458,8 @@ int aspace_remap(struct aspace *as, vaddr_t old, uint64_t old_len, uint64_t new_
 int aspace_discard(struct aspace *as, vaddr_t lo, vaddr_t hi);                 // MADV_DONTNEED; -ENOMEM hole, -EINVAL locked
 // Linux's MADV_* numbers. MADV_REMOVE only for objects without a store; for files the caller goes to the file system.
 int aspace_advise(struct aspace *as, vaddr_t lo, vaddr_t hi, int advice);
-// Flags of every region in [lo, hi): mlock, munlock, mseal. -ENOMEM: a hole (the mapped parts were done), or no memory.
+// Flags of every region in [lo, hi): mlock, munlock, mseal. -ENOMEM: a hole (the mapped parts were done), or no memory;
+// -EAGAIN: too many regions.
 int aspace_set_flags(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int clear);
 int aspace_resident(struct aspace *as, vaddr_t lo, vaddr_t hi, uint8_t *vec);  // mincore: one byte a page, kernel buffer
 int aspace_sync(struct aspace *as, vaddr_t lo, vaddr_t hi, bool wait);         // msync; -ENOMEM hole

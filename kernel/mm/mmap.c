@@ -93,7 +93,8 @@ map_fill_in(struct region *r, const struct map_request *rq, vaddr_t at)
 }
 
 static int
-map_locked(struct aspace *as, const struct map_request *rq, struct region *spare[SPARES], struct list *gone, vaddr_t *at)
+map_locked(struct aspace *as, const struct map_request *rq, struct region *spare[SPARES], struct list *gone,
+           vaddr_t *at)
 {
   struct region *r;
   int err = map_place(as, rq, at);

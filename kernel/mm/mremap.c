@@ -20,8 +20,8 @@ struct remap {
   struct region *spare[SPARES];
   struct list gone;
   struct spare nodes;
-  bool hungry;  // -ENOMEM because of the nodes: worth waiting for memory
-  bool locked;  // the new part has to be made resident
+  bool hungry; // -ENOMEM because of the nodes: worth waiting for memory
+  bool locked; // the new part has to be made resident
 };
 
 static int

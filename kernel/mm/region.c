@@ -411,9 +411,15 @@ region_insert(struct aspace *as, struct region *r)
 void
 region_dup(struct region *to, const struct region *from)
 {
-  *to = *from;
-  list_init(&to->mapper);
-  list_init(&to->gone);
+  to->start = from->start; // not the whole: its list nodes belong to others' locks
+  to->end = from->end;
+  to->pgoff = from->pgoff;
+  to->obj = from->obj;
+  to->as = from->as;
+  to->prot = from->prot;
+  to->maxprot = from->maxprot;
+  to->flags = from->flags;
+  to->tag = from->tag;
   if(to->obj)
     mobj_get(to->obj);
   if(to->tag)

@@ -298,17 +298,20 @@ child_make(struct child *c, const struct clone_args *a)
   return e;
 }
 
-// Enter the tables; from here on others can find it.
-static void
+// Enter the tables; from here on others can find it. -ERESTARTSYS: this process is being killed, there is no child.
+static int
 child_commit(struct child *c, const struct clone_args *a)
 {
   struct proc *me = current_proc();
 
   c->t->proc = proc_get(c->p ? c->p : me);
-  if(c->p)
-    proc_add(c->p, c->t, (a->flags & CLONE_PARENT) ? me->parent : me);
-  else
+  if(c->p == 0) {
     proc_add_thread(me, c->t);
+  } else if(!proc_add(c->p, c->t, (a->flags & CLONE_PARENT) ? me->parent : me)) {
+    proc_put(c->t->proc);
+    return -ERESTARTSYS;
+  }
+  return 0;
 }
 
 int64_t
@@ -323,7 +326,11 @@ proc_clone(const struct clone_args *a)
     e = child_make(&c, a);
   if(e)
     return e;
-  child_commit(&c, a);
+  e = child_commit(&c, a);
+  if(e) {
+    child_undo(&c);
+    return e;
+  }
   tid = c.t->tid;
   trace(FORK, tid, a->flags, 0);
   sched_add(c.t);

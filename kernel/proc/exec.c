@@ -428,7 +428,7 @@ proc_exec(struct dentry *at, const char *path, int flags, vaddr_t argv, vaddr_t 
 
 // ---- the first process
 
-struct init_start { // on the stack of who waits for it
+struct init_start { // shared by who waits and the first thread; never freed
   const char *path;
   char *const *argv, *const *envp;
   struct waitq q;
@@ -471,7 +471,7 @@ init_main(void *arg)
     e = exec_run(x, 0, s->path, 0);
   }
   s->err = e;
-  atomic_set(&s->done, true); // held: nothing; s may be gone after the wake
+  atomic_set(&s->done, true);
   waitq_wake(&s->q);
   if(e == 0)
     proc_user_start();

@@ -108,6 +108,7 @@ drop_memory(struct proc *p)
   struct file *exe = p->exe;
   struct sighand *hand = p->sighand;
 
+  check_now_and_then(as);
   spin_acquire(&p->lock);
   p->maxrss = max(p->maxrss, max(as->peak_rss, aspace_rss(as)));
   sigpending_remove(p, &p->pending, ~0ull);

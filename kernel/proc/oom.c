@@ -1,13 +1,18 @@
 // oom.c -- memory is gone and nothing could be dropped: end the program that holds the most.
 // Typical: frame_wait -> frame_oom_hook = oom_kill; true: wait again, memory will come.
-// A victim that is already dying is waited for instead of choosing a second one. init is never chosen, nor is a process
+// A victim that is already dying is waited for instead of choosing a second one, but not for ever: it may need a lock
+// whose holder waits for memory itself. init is never chosen, nor is a process
 // with oom_score_adj -1000.
 #include "core/time.h"
 #include "core/trace.h"
+#include "lib/atomic.h"
 #include "proc/proc.h"
 
 enum { ADJ_NEVER = -1000, ADJ_SCALE = 1000 };
 #define PATIENCE (10 * MSEC) // how long a dying victim gets before the caller looks again
+#define STUCK    (2 * NSEC)  // and before another one has to go
+
+static uint64_t dying_since; // (a) somebody has been dying at every look since then; 0: nobody was
 
 // How much ending p would help, in pages; 0: not at all. *dying: it will help by itself.
 static int64_t
@@ -48,6 +53,23 @@ kill_sharers(struct aspace *as)
       kill_process(p);
 }
 
+// `dying` is what this look has found: has nobody got out of the way for too long?
+static bool
+stuck(bool dying)
+{
+  uint64_t now = clock_now(), since = atomic_get(&dying_since);
+
+  if(!dying)
+    atomic_set(&dying_since, 0);
+  else if(since == 0)
+    atomic_set(&dying_since, now);
+  else if(now - since > STUCK) {
+    atomic_set(&dying_since, now);
+    return true;
+  }
+  return false;
+}
+
 bool
 oom_kill(void)
 {
@@ -66,7 +88,7 @@ oom_kill(void)
     worst = proc_get(p);
     most = score;
   }
-  if(!dying && worst) {
+  if((stuck(dying) || !dying) && worst) {
     trace(OOM, worst->pid, most, frames_free());
     as = proc_aspace(worst);
     kill_process(worst);

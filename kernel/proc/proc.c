@@ -166,10 +166,9 @@ proc_set_group(struct proc *p, int pgid, int sid)
   list_add_tail(bucket(by_sid, sid), &p->in_session);
 }
 
-void
-proc_add_thread(struct proc *p, struct thread *t)
+static void
+add_thread(struct proc *p, struct thread *t) REQUIRES(proclist_lock)
 {
-  spin_acquire(&proclist_lock);
   list_add_tail(bucket(by_tid, t->tid), &t->by_tid);
   spin_acquire(&p->lock);
   list_add_tail(&p->threads, &t->in_proc);
@@ -179,26 +178,38 @@ proc_add_thread(struct proc *p, struct thread *t)
   if(p->stopped)
     t->sig_pending = true;
   spin_release(&p->lock);
-  spin_release(&proclist_lock);
 }
 
 void
+proc_add_thread(struct proc *p, struct thread *t)
+{
+  spin_acquire(&proclist_lock);
+  add_thread(p, t);
+  spin_release(&proclist_lock);
+}
+
+bool
 proc_add(struct proc *p, struct thread *leader, struct proc *parent)
 {
   struct proc *like = parent ? current_proc() : 0; // CLONE_PARENT: not the same
 
   spin_acquire(&proclist_lock);
+  if(like && atomic_get(&like->group_exit)) { // whoever killed the group under this lock has not seen the child
+    spin_release(&proclist_lock);
+    return false;
+  }
   p->leader = leader;
   atomic_add(&leader->ref, 1);
   list_add_tail(bucket(by_pid, p->pid), &p->by_pid);
-  p->parent = parent;
-  if(parent)
-    list_add_tail(&parent->children, &p->sibling);
+  p->parent = parent ? (like == parent ? parent : like->parent) : 0;
+  if(p->parent)
+    list_add_tail(&p->parent->children, &p->sibling);
   p->tty = like ? like->tty : 0;
   proc_set_group(p, like ? like->pgid : p->pid, like ? like->sid : p->pid);
   nprocs++;
+  add_thread(p, leader);
   spin_release(&proclist_lock);
-  proc_add_thread(p, leader);
+  return true;
 }
 
 void
@@ -235,20 +246,29 @@ proc_take_lead(struct proc *p, struct thread *t)
     thread_put(old);
 }
 
-struct proc *
-proc_find(int pid)
+static struct proc *
+find(int pid) REQUIRES(proclist_lock)
 {
-  struct proc *found = 0;
-
-  spin_acquire(&proclist_lock);
   list_for_each(it, bucket(by_pid, pid)) {
     struct proc *p = list_entry(it, struct proc, by_pid);
 
     if(p->pid == pid)
-      found = proc_get(p);
+      return p;
   }
+  return 0;
+}
+
+struct proc *
+proc_find(int pid)
+{
+  struct proc *p;
+
+  spin_acquire(&proclist_lock);
+  p = find(pid);
+  if(p)
+    proc_get(p);
   spin_release(&proclist_lock);
-  return found;
+  return p;
 }
 
 struct thread *
@@ -289,18 +309,29 @@ pid_next(int pid) REQUIRES(proclist_lock)
 }
 
 struct proc *
-proc_next(int pid)
+proc_after(int pid)
 {
   struct proc *p = 0;
 
-  while(p == 0) {
-    spin_acquire(&proclist_lock);
-    pid = pid_next(pid < 0 ? 0 : pid);
-    spin_release(&proclist_lock);
-    if(pid >= pid_max)
-      return 0;
-    p = proc_find(pid); // a thread's number, or one that is just being made, is no process
+  assert_held(&proclist_lock);
+  for(pid = pid_next(max(pid, 0)); pid < pid_max; pid = pid_next(pid)) {
+    p = find(pid); // a thread's number, or one that is just being made, is no process
+    if(p)
+      break;
   }
+  return p;
+}
+
+struct proc *
+proc_next(int pid)
+{
+  struct proc *p;
+
+  spin_acquire(&proclist_lock);
+  p = proc_after(pid);
+  if(p)
+    proc_get(p);
+  spin_release(&proclist_lock);
   return p;
 }
 

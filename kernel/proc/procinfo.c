@@ -393,152 +393,6 @@ store_oom_adj(int pid, const char *s, size_t n)
   return v == -EACCES ? v : 0;
 }
 
-// ---- links
-
-int64_t
-procinfo_path(struct dentry *d, char *buf, size_t n)
-{
-  struct thread *t = thread_self();
-  struct namectx ctx = {0};
-  size_t len;
-  char *s;
-
-  if(t && t->fs)
-    fsctx_names(t, &ctx);
-  s = dentry_path(d, ctx.root ? ctx.root : vfs_root, buf, n, true);
-  len = s ? strlen(s) : 0;
-  if(s)
-    memmove(buf, s, len);
-  if(ctx.root)
-    namectx_put(&ctx);
-  return s ? (int64_t)len : -ENAMETOOLONG;
-}
-
-static int64_t
-link_text(struct dentry *d, char *buf, size_t n)
-{
-  int64_t len;
-  char *tmp = kzalloc(PATH_MAX);
-
-  if(tmp == 0)
-    return -ENOMEM;
-  len = procinfo_path(d, tmp, PATH_MAX);
-  if(len > 0)
-    memcpy(buf, tmp, min((size_t)len, n));
-  kfree(tmp);
-  return len < 0 ? len : (int64_t)min((size_t)len, n);
-}
-
-enum link { LINK_EXE, LINK_CWD, LINK_ROOT };
-
-static int
-find_link(int pid, enum link which, struct dentry **out)
-{
-  struct proc *p = proc_find(pid);
-  struct file *exe = 0;
-  struct fsctx *fs;
-
-  *out = 0;
-  if(p == 0)
-    return -ESRCH;
-  if(which == LINK_EXE) {
-    spin_acquire(&p->lock);
-    exe = p->exe ? file_get(p->exe) : 0;
-    spin_release(&p->lock);
-  }
-  if(exe) {
-    *out = exe->dentry ? dentry_get(exe->dentry) : 0;
-    file_put(exe);
-  }
-  fs = which == LINK_EXE ? 0 : proc_fs(p);
-  if(fs) {
-    spin_acquire(&fs->lock);
-    *out = dentry_get(which == LINK_CWD ? fs->cwd : fs->root);
-    spin_release(&fs->lock);
-    fsctx_put(fs);
-  }
-  proc_put(p);
-  return *out ? 0 : -ENOENT;
-}
-
-static int64_t
-read_link(int pid, enum link which, char *buf, size_t n)
-{
-  struct dentry *d;
-  int64_t r = find_link(pid, which, &d);
-
-  if(r)
-    return r;
-  r = link_text(d, buf, n);
-  dentry_put(d);
-  return r;
-}
-
-#define LINK_PAIR(name, which)                                                                                         \
-  static int link_##name(int pid, struct dentry **out)                                                                 \
-  {                                                                                                                    \
-    return find_link(pid, which, out);                                                                                 \
-  }                                                                                                                    \
-  static int64_t text_##name(int pid, char *buf, size_t n)                                                             \
-  {                                                                                                                    \
-    return read_link(pid, which, buf, n);                                                                              \
-  }
-LINK_PAIR(exe, LINK_EXE)
-LINK_PAIR(cwd, LINK_CWD)
-LINK_PAIR(root, LINK_ROOT)
-
-static struct file *
-file_of(int pid, int fd)
-{
-  struct proc *p = proc_find(pid);
-  struct fdtable *files = p ? proc_files(p) : 0;
-  struct file *f = files ? fd_get(files, fd) : 0;
-
-  if(files)
-    fdtable_put(files);
-  if(p)
-    proc_put(p);
-  return f;
-}
-
-static int
-next_fd(int pid, int after)
-{
-  struct proc *p = proc_find(pid);
-  struct fdtable *files = p ? proc_files(p) : 0;
-  int fd = files ? fd_next(files, after) : -1;
-
-  if(files)
-    fdtable_put(files);
-  if(p)
-    proc_put(p);
-  return fd;
-}
-
-static int
-fd_link(int pid, int fd, struct dentry **out)
-{
-  struct file *f = file_of(pid, fd);
-
-  *out = f && f->dentry ? dentry_get(f->dentry) : 0;
-  if(f)
-    file_put(f);
-  return *out ? 0 : -ENOENT;
-}
-
-static int64_t
-fd_readlink(int pid, int fd, char *buf, size_t n)
-{
-  struct dentry *d;
-  int64_t r = fd_link(pid, fd, &d);
-
-  if(r)
-    return r;
-  r = link_text(d, buf, n);
-  dentry_put(d);
-  return r;
-}
-
 // ---- who there is
 
 static int
@@ -641,9 +495,9 @@ static const struct proc_file files[] = {
     {.name = "comm", .mode = WRITE_OWN, .show = show_comm, .store = store_comm},
     {.name = "limits", .mode = READ_ALL, .show = show_limits},
     {.name = "oom_score_adj", .mode = WRITE_OWN, .show = show_oom_adj, .store = store_oom_adj},
-    {.name = "exe", .mode = LINK_MODE, .link = link_exe, .readlink = text_exe},
-    {.name = "cwd", .mode = LINK_MODE, .link = link_cwd, .readlink = text_cwd},
-    {.name = "root", .mode = LINK_MODE, .link = link_root, .readlink = text_root},
+    {.name = "exe", .mode = LINK_MODE, .link = proclink_exe, .readlink = proclink_text_exe},
+    {.name = "cwd", .mode = LINK_MODE, .link = proclink_cwd, .readlink = proclink_text_cwd},
+    {.name = "root", .mode = LINK_MODE, .link = proclink_root, .readlink = proclink_text_root},
     {0},
 };
 
@@ -658,9 +512,9 @@ procinfo_init(void)
       .self_pid = self_pid,
       .self_tid = self_tid,
       .pid_owner = pid_owner,
-      .next_fd = next_fd,
-      .fd_link = fd_link,
-      .fd_readlink = fd_readlink,
+      .next_fd = proclink_next_fd,
+      .fd_link = proclink_fd,
+      .fd_readlink = proclink_text_fd,
       .next_tid = next_tid,
   };
 }

@@ -109,7 +109,7 @@ name_of(const struct snapshot *s, char *buf, size_t n)
   int64_t len;
 
   if(s->file && s->file->dentry) {
-    len = procinfo_path(s->file->dentry, buf, n - 1);
+    len = proclink_path(s->file->dentry, buf, n - 1);
     if(len >= 0) {
       buf[len] = 0;
       return buf;

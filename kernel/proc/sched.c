@@ -25,8 +25,6 @@ enum { // nanoseconds
   WAKE_MARGIN = 1000000,   // how much less a woken thread must have run to interrupt another
 };
 enum { IMBALANCE = 2 }; // difference of queue lengths worth moving a thread for
-#define LOAD_PERIOD (5 * NSEC)
-enum { LOAD_ONE = 1 << 16, LOAD_FORGET = 1000 }; // periods after which an average is nothing but the present
 
 struct runq {
   struct spinlock lock;
@@ -41,12 +39,6 @@ struct runq {
 
 static struct runq runqs[CPU_MAX];
 static uint64_t idle_cpus; // (a) bit per CPU with nothing to do; who gives it work takes the bit away
-static int nthreads;       // (a)
-static struct kmem_cache *thread_cache;
-static struct {
-  struct spinlock lock;
-  uint64_t next, average[3];
-} load = {SPINLOCK_INIT("load", RANK_TIMERS), 0, {0}};
 
 static struct runq *
 runq_here(void)
@@ -98,59 +90,7 @@ runq_first(struct runq *rq)
   return n ? container_of(n, struct thread, rq) : 0;
 }
 
-// ---- time
-
-static bool
-is_idle(struct thread *t)
-{
-  return t == runqs[t->cpu].idle;
-}
-
-// Bring the running thread's times up to `now`. Interrupts are off. What was not sampled is divided as the samples were.
-static void
-account(struct thread *t, uint64_t now)
-{
-  uint64_t ran = now > t->entered ? now - t->entered : 0, user, samples;
-  struct cpu *c = cpu_self();
-
-  t->entered = now;
-  if(is_idle(t)) {
-    c->idle_ns += ran;
-    return;
-  }
-  t->vruntime += ran;
-  samples = t->user_ticks + t->system_ticks;
-  user = t->proc == 0 ? 0 : samples ? ran * t->user_ticks / samples : ran / 2;
-  t->user_ns += user;
-  t->system_ns += ran - user;
-  c->user_ns += user;
-  c->system_ns += ran - user;
-}
-
-void
-sched_account(void)
-{
-  irq_off();
-  account(thread_self(), clock_now());
-  irq_restore();
-}
-
-// A clock interrupt fell into user mode or the kernel: the time since the last account was spent there, as a sample.
-static void
-account_tick(struct thread *t, bool user)
-{
-  enum { SAMPLES_MAX = 64 }; // older ones fade
-
-  t->ticked = false;
-  if(t->user_ticks + t->system_ticks >= SAMPLES_MAX) {
-    t->user_ticks /= 2;
-    t->system_ticks /= 2;
-  }
-  if(user)
-    t->user_ticks++;
-  else
-    t->system_ticks++;
-}
+// ---- where a thread goes
 
 static uint64_t
 slice_length(struct runq *rq)
@@ -159,8 +99,6 @@ slice_length(struct runq *rq)
 
   return min(max(ns, (uint64_t)SLICE_MIN), (uint64_t)SLICE_MAX);
 }
-
-// ---- where a thread goes
 
 // A CPU for t, which became runnable: an idle one, best the one it knows; else where it was. Takes the idle mark.
 static int
@@ -293,18 +231,6 @@ steal(struct runq *mine, int least)
 
 // ---- switching
 
-static void
-thread_bury(struct thread *t)
-{
-  if(t->fpu)
-    fpu_free(t);
-  t->fpu = 0;
-  page_put(page_of_va(t->kstack));
-  t->kstack = 0;
-  atomic_sub(&nthreads, 1);
-  thread_put(t);
-}
-
 // What comes after every switch, on the new thread's stack: the old one's stack is free for others now.
 static void
 switch_finish(void)
@@ -357,9 +283,9 @@ switch_away(struct runq *rq) UNCHECKED // the lock comes from the caller
   uint64_t now = clock_now();
   bool were_on = c->irq_were_on;
 
-  account(prev, now);
+  usage_account(prev, now);
   if(prev->ticked)
-    account_tick(prev, false);
+    usage_tick(prev, false);
   rq->evicted = prev->state == THREAD_RUNNABLE && prev != rq->idle && !(prev->affinity >> c->id & 1);
   if(prev->state == THREAD_RUNNABLE && prev != rq->idle && !rq->evicted)
     runq_insert(rq, prev);
@@ -396,8 +322,8 @@ schedule(void) UNCHECKED // switch_away releases
 }
 
 // The first instruction of a new thread: the other half of switch_away.
-static void
-thread_begin(void)
+void
+sched_thread_begin(void)
 {
   struct thread *t;
 
@@ -428,44 +354,6 @@ sched_exit(void) UNCHECKED // switch_away releases
 
 // ---- core/thread.h
 
-struct thread *
-thread_self(void)
-{
-  return cpu_self()->thread;
-}
-
-struct held *
-thread_held(void)
-{
-  struct cpu *c = cpu_self();
-
-  return c->thread ? &c->thread->held : &c->early_held;
-}
-
-int
-thread_tid(void)
-{
-  return thread_self() ? thread_self()->tid : 0;
-}
-
-const char *
-thread_name(void)
-{
-  return thread_self() ? thread_self()->name : "none";
-}
-
-void
-thread_prepare(void)
-{
-  (void)atomic_swap(&thread_self()->woken,
-                    false); // an exchange, not a store: orders the condition after an earlier wake
-}
-
-void
-thread_unprepare(void)
-{
-}
-
 void
 thread_block(void) UNCHECKED // switch_away releases
 {
@@ -486,20 +374,10 @@ thread_block(void) UNCHECKED // switch_away releases
   irq_restore();
 }
 
-bool
-thread_interrupted(enum wait_mode mode)
-{
-  struct thread *t = thread_self();
-
-  if(mode == WAIT_ALWAYS || t == 0)
-    return false;
-  return atomic_get(&t->exiting) || (mode == WAIT_INTERRUPTIBLE && atomic_get(&t->sig_pending));
-}
-
 void
 thread_relax(void)
 {
-  if(cpu_self()->need_resched && thread_self() && !is_idle(thread_self()))
+  if(cpu_self()->need_resched && thread_self() && !thread_self()->idle)
     schedule();
 }
 
@@ -513,7 +391,7 @@ thread_yield(void) UNCHECKED // switch_away releases
   rq = runq_here();
   spin_acquire(&rq->lock);
   first = runq_first(rq);
-  account(t, clock_now());
+  usage_account(t, clock_now());
   if(first)
     t->vruntime = max(t->vruntime, first->vruntime);
   switch_away(rq);
@@ -521,25 +399,6 @@ thread_yield(void) UNCHECKED // switch_away releases
 }
 
 // ---- clock, user mode, idle
-
-// Length of the run queues, and from it the averages over 1, 5 and 15 minutes. Called now and then; makes up for
-// the periods in which nobody was there to call it.
-static void
-load_update(uint64_t now)
-{
-  static const uint64_t keep[3] = {60294, 64452, 65172}; // 65536 * exp(-5 s / 1, 5, 15 min)
-  uint64_t active, periods = 0;
-
-  if(now < atomic_get_relaxed(&load.next) || !spin_try(&load.lock))
-    return;
-  active = (uint64_t)sched_running() * LOAD_ONE;
-  for(; load.next <= now && periods < LOAD_FORGET; periods++, load.next += LOAD_PERIOD)
-    for(int i = 0; i < 3; i++)
-      load.average[i] = (load.average[i] * keep[i] + active * (LOAD_ONE - keep[i])) / LOAD_ONE;
-  if(load.next <= now)
-    load.next = now + LOAD_PERIOD;
-  spin_release(&load.lock);
-}
 
 void
 sched_tick(void)
@@ -583,8 +442,8 @@ sched_return(struct regs *r)
   if(unlikely(t->ticked)) {
     bool user = (int64_t)r->orig_rax == -1;
 
-    account_tick(t, user);
-    account(t, clock_now());
+    usage_tick(t, user);
+    usage_account(t, clock_now());
   }
   for(;;) {
     if(cpu_self()->need_resched) {
@@ -628,12 +487,11 @@ sched_notice(struct thread *t)
     cpu_kick(t->cpu);
 }
 
-// ---- life of a thread, and figures
+// ---- start, affinity, figures
 
 static void
-sched_init_once(void)
+runqs_init(void)
 {
-  thread_cache = KMEM_CACHE(struct thread);
   for(int i = 0; i < CPU_MAX; i++)
     spin_init(&runqs[i].lock, "runq", RANK_RQ);
 }
@@ -645,76 +503,19 @@ sched_init(void)
   struct runq *rq = &runqs[c->id];
   struct thread *t;
 
-  if(thread_cache == 0)
-    sched_init_once();
-  t = kmem_alloc(thread_cache);
+  if(runqs[0].lock.name == 0)
+    runqs_init();
+  t = thread_alloc_idle();
   if(t == 0)
     panic("no memory for the idle thread of CPU %d", c->id);
   fmt(t->name, sizeof(t->name), "idle/%d", c->id);
-  t->ref = 1;
+  t->idle = true;
   t->cpu = c->id;
   t->on_cpu = true;
   t->affinity = 1ull << c->id;
   t->entered = clock_now();
   rq->idle = rq->running = t;
   c->thread = t;
-}
-
-struct thread *
-thread_alloc(void)
-{
-  struct thread *t = kmem_alloc(thread_cache);
-  struct page *stack = t ? frame_try(KSTACK_ORDER) : 0;
-
-  if(stack == 0) {
-    if(t)
-      kmem_free(thread_cache, t);
-    return 0;
-  }
-  t->ref = 1;
-  t->kstack = page_va(stack);
-  t->state = THREAD_BLOCKED;
-  t->affinity = ~0ull;
-  t->syscall_no = NO_SYSCALL;
-  t->altstack_flags = 0;
-  list_init(&t->in_proc);
-  list_init(&t->by_tid);
-  list_init(&t->pending.queue);
-  atomic_add(&nthreads, 1);
-  arch_thread_init(t, thread_begin);
-  return t;
-}
-
-void
-thread_put(struct thread *t)
-{
-  if(atomic_sub(&t->ref, 1) > 0)
-    return;
-  if(t->kstack) { // it never ran
-    if(t->fpu)
-      fpu_free(t);
-    page_put(page_of_va(t->kstack));
-    atomic_sub(&nthreads, 1);
-  }
-  if(t->cred)
-    cred_put(t->cred);
-  if(t->proc)
-    proc_put(t->proc);
-  kmem_free(thread_cache, t);
-}
-
-int
-thread_start_kernel(const char *name, void (*fn)(void *), void *arg)
-{
-  struct thread *t = thread_alloc();
-
-  if(t == 0)
-    return -ENOMEM;
-  strlcpy(t->name, name, sizeof(t->name));
-  t->entry = fn;
-  t->entry_arg = arg;
-  sched_add(t);
-  return 0;
 }
 
 int
@@ -742,10 +543,7 @@ sched_set_affinity(struct thread *t, uint64_t mask) UNCHECKED // runq_lock_of
 void
 sched_load(uint64_t out[3])
 {
-  load_update(clock_now());
-  spin_acquire(&load.lock);
-  memcpy(out, load.average, sizeof(load.average));
-  spin_release(&load.lock);
+  load_read(clock_now(), out);
 }
 
 int
@@ -756,12 +554,6 @@ sched_running(void)
   for(int i = 0; i < CPU_MAX; i++)
     n += atomic_get_relaxed(&runqs[i].n) + (runqs[i].running != runqs[i].idle);
   return n;
-}
-
-int
-sched_threads(void)
-{
-  return atomic_get(&nthreads);
 }
 
 uint64_t

@@ -270,18 +270,15 @@ kill_group(struct killing *k, int pgid)
   spin_release(&proclist_lock);
 }
 
+// All under one lock: a process that forks as fast as we kill must not escape.
 static void
 kill_everyone(struct killing *k)
 {
-  struct proc *p = 0;
-
-  for(int pid = 0; (p = proc_next(pid)) != 0; pid = p->pid, proc_put(p)) {
-    if(p == proc_initial || p == current_proc())
-      continue;
-    spin_acquire(&proclist_lock);
-    kill_one(k, p);
-    spin_release(&proclist_lock);
-  }
+  spin_acquire(&proclist_lock);
+  for(struct proc *p = proc_after(0); p; p = proc_after(p->pid))
+    if(p != proc_initial && p != current_proc())
+      kill_one(k, p);
+  spin_release(&proclist_lock);
 }
 
 static void

@@ -217,9 +217,8 @@ mount_strings_put(struct page *s[], int n)
       page_put(s[i]);
 }
 
-enum { MOUNT_SOURCE, MOUNT_TARGET, MOUNT_TYPE, MOUNT_STRINGS };
+enum { MOUNT_SOURCE, MOUNT_TARGET, MOUNT_TYPE, MOUNT_OPTIONS, MOUNT_STRINGS };
 
-// The options string (a[4]) goes to no file system yet: nodes are mounted with what mount(2)'s flags say.
 int64_t
 sys_mount(const uint64_t *a)
 {
@@ -228,8 +227,10 @@ sys_mount(const uint64_t *a)
   int e = 0;
 
   for(int i = 0; i < MOUNT_STRINGS && e == 0; i++) {
-    if(a[i] || i == MOUNT_TARGET)
-      e = user_string(&s[i], a[i]);
+    uint64_t from = a[i == MOUNT_OPTIONS ? 4 : i];
+
+    if(from || i == MOUNT_TARGET)
+      e = user_string(&s[i], from);
     if(e)
       s[i] = 0;
   }
@@ -238,7 +239,8 @@ sys_mount(const uint64_t *a)
   if(e == 0) {
     fsctx_names(thread_self(), &c);
     e = vfs_mount(&c, s[MOUNT_SOURCE] ? page_va(s[MOUNT_SOURCE]) : "none", page_va(s[MOUNT_TARGET]),
-                  s[MOUNT_TYPE] ? page_va(s[MOUNT_TYPE]) : "", a[3]);
+                  s[MOUNT_TYPE] ? page_va(s[MOUNT_TYPE]) : "", a[3],
+                  s[MOUNT_OPTIONS] ? page_va(s[MOUNT_OPTIONS]) : 0);
     namectx_put(&c);
   }
   mount_strings_put(s, MOUNT_STRINGS);

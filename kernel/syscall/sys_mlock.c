@@ -74,6 +74,15 @@ mlock_range(vaddr_t addr, uint64_t len, vaddr_t *lo, vaddr_t *hi)
   return *hi < *lo || len > USER_TOP ? -EINVAL : 0;
 }
 
+// Too many regions is -EAGAIN to madvise, -ENOMEM here.
+static int
+mlock_flags(vaddr_t lo, vaddr_t hi, int set, int clear)
+{
+  int e = aspace_set_flags(user_as(), lo, hi, set, clear);
+
+  return e == -EAGAIN ? -ENOMEM : e;
+}
+
 static int64_t
 mlock_do(vaddr_t addr, uint64_t len, bool touch)
 {
@@ -85,7 +94,7 @@ mlock_do(vaddr_t addr, uint64_t len, bool touch)
     e = mlock_room(as, hi - lo, -ENOMEM); // L03
   if(e || lo == hi)
     return e;
-  e = aspace_set_flags(as, lo, hi, REGION_LOCKED, 0); // L02
+  e = mlock_flags(lo, hi, REGION_LOCKED, 0); // L02
   if(e)
     return e;
   e = touch ? mlock_populate(as, lo, hi) : 0;
@@ -114,7 +123,7 @@ sys_munlock(const uint64_t *a)
   vaddr_t lo, hi;
   int e = mlock_range(a[0], a[1], &lo, &hi);
 
-  return e || lo == hi ? e : aspace_set_flags(user_as(), lo, hi, 0, REGION_LOCKED); // L05, L06
+  return e || lo == hi ? e : mlock_flags(lo, hi, 0, REGION_LOCKED); // L05, L06
 }
 
 // What regions mapped from now on get (L09).

@@ -1,6 +1,6 @@
 // sys_mm.c -- memory calls: (addr, len, fd) become [lo, hi) and an object here, and nowhere below.
 // Typical: check in Linux's order of errors / one aspace_ call.
-// Rules M, P, U, Y, R, A, C, B of docs (mmap-semantics) are named where one decides. Must not know: pages, page tables.
+// The rules' ids (M, P, U, Y, R, A, C, B) are named where one decides, as in the tests. Must not know: pages, page tables.
 #include "syscall/sys.h"
 
 struct mapping { // one mmap(2) on its way
@@ -161,11 +161,10 @@ mmap_commit(struct mapping *m)
   vaddr_t at;
   int e = aspace_map(as, &m->rq, &at);
 
-  if(e) {
-    if(m->rq.obj)
-      mobj_put(m->rq.obj);
+  if(m->rq.obj)
+    mobj_put(m->rq.obj); // the region has its own
+  if(e)
     return e;
-  }
   // M36: what cannot be made present now is left to the faults.
   if(m->flags & MAP_LOCKED || (m->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
     mlock_populate(as, at, at + m->rq.len);
@@ -363,7 +362,7 @@ sys_mseal(const uint64_t *a)
   rw_read(&as->lock);
   whole = regions_cover(as, lo, hi);
   rw_read_release(&as->lock);
-  return whole ? aspace_set_flags(as, lo, hi, REGION_SEALED, 0) : -ENOMEM;
+  return whole && aspace_set_flags(as, lo, hi, REGION_SEALED, 0) == 0 ? 0 : -ENOMEM;
 }
 
 int64_t

@@ -11,7 +11,7 @@ free_frames(void)
   return proc_figure("/proc/meminfo", "MemFree") / 4;
 }
 
-// Frames that fn(arg) left in use, after once through as a rehearsal so that caches are warm.
+// Frames that fn(arg) left in use. The first reading of the figure warms what reading it needs.
 static long
 frames_used(void (*fn)(void *), void *arg)
 {

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "core/print.h"
 #include "fake_pmap.h"
 
@@ -34,6 +35,7 @@ struct pmap {
 };
 
 static uint64_t seed;
+unsigned fake_pmap_delay;
 
 void
 fake_pmap_seed(uint64_t s)
@@ -92,7 +94,7 @@ entry_of(struct pmap *pm, vaddr_t va)
 static void
 flush_entry(struct entry *e)
 {
-  if(e->tlb && e->tlb->ref < 1)
+  if(e->tlb && __atomic_load_n(&e->tlb->ref, __ATOMIC_SEQ_CST) < 1)
     panic("I5: a translation of page %p was alive when its frame was freed", e->tlb);
   e->tlb = e->pg;
   e->tlb_prot = e->pg ? e->prot : 0;
@@ -186,7 +188,8 @@ pmap_enter(struct pmap *pm, vaddr_t va, struct page *pg, int prot)
     panic("%#lx: page %p entered over page %p", va, pg, e->pg);
   if(e->tlb && e->tlb != pg)
     panic("%#lx entered before the old translation was shot down", va);
-  if(page_test(pg, PAGE_BUSY) && !((prot & PROT_W) && pg->obj == 0))
+  // An object's page may become BUSY right after the fault looked: who made it so comes to unmap it, with the slot lock.
+  if(page_test(pg, PAGE_BUSY) && pg->obj == 0 && !(prot & PROT_W))
     panic("I2: %#lx: page %p entered while it is BUSY", va, pg);
   if(e->pg == 0) {
     table_find(pm, va)->n++;
@@ -203,7 +206,7 @@ bool
 pmap_try_replace(struct pmap *pm, vaddr_t va, struct page *pg, int prot)
 {
   struct entry *e;
-  bool alone = one_in(2) || seed == 0;
+  bool alone = one_in(2) || __atomic_load_n(&seed, __ATOMIC_RELAXED) == 0;
 
   pthread_mutex_lock(&pm->mutex);
   e = entry_of(pm, va);
@@ -402,6 +405,8 @@ shootdown_finish(struct shootdown *sd)
   bool all;
 
   assert_may_sleep();
+  if(fake_pmap_delay && one_in(2))
+    usleep(fake_pmap_delay); // other CPUs answer late
   pthread_mutex_lock(&pm->mutex);
   all = pm->pending > sd->raised; // somebody else's change may not have been finished
   for(int i = 0; i < pm->ntables; i++) {

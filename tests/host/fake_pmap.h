@@ -5,6 +5,7 @@
 
 // 0: a well-behaved machine. Else, by this seed, it drops entries, refuses pmap_prepare, and has other CPUs at random.
 void fake_pmap_seed(uint64_t seed);
+extern unsigned fake_pmap_delay; // microseconds that other CPUs take to answer half of the shootdowns
 // A program's access, as the worst CPU would do it: by its own old translation if it has one that permits it, else by the
 // entry, else through fault(). 0 or fault()'s error.
 int fake_cpu_load(struct aspace *as, vaddr_t va, uint8_t *value);

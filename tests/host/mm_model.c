@@ -53,8 +53,8 @@ va_of(int i)
   do {                                                                                                                 \
     long long a_ = (a), b_ = (b);                                                                                      \
     if(a_ != b_) {                                                                                                     \
-      test_fail(__FILE__, __LINE__, "SEED=%lu step %lu operation %u: %s is %lld, the model says %lld", seed_now, step_no, op, \
-                #a, a_, b_);                  \
+      test_fail(__FILE__, __LINE__, "SEED=%lu step %lu operation %u: %s is %lld, the model says %lld", seed_now,       \
+                step_no, op, #a, a_, b_);                                                                              \
       abort();                                                                                                         \
     }                                                                                                                  \
   } while(0)
@@ -125,8 +125,9 @@ regions_print(struct mproc *p)
 {
   rw_read(&p->as->lock);
   for(struct region *r = region_find_from(p->as, 0); r; r = region_next(r))
-    fprintf(stderr, "  [%ld,%ld) prot %d max %d flags %#x obj %p pgoff %lu\n", (long)(r->start - BASE) / (long)PAGE_SIZE,
-            (long)(r->end - BASE) / (long)PAGE_SIZE, r->prot, r->maxprot, r->flags, r->obj, r->pgoff);
+    fprintf(stderr, "  [%ld,%ld) prot %d max %d flags %#x obj %p pgoff %lu\n",
+            (long)(r->start - BASE) / (long)PAGE_SIZE, (long)(r->end - BASE) / (long)PAGE_SIZE, r->prot, r->maxprot,
+            r->flags, r->obj, r->pgoff);
   rw_read_release(&p->as->lock);
   for(int i = 0; i < PAGES; i++)
     if(p->page[i].mapped && (i == 0 || !m_joins(&p->page[i - 1], &p->page[i])))
@@ -180,8 +181,8 @@ verify_page(struct mproc *p, int i)
 
   same(copyin(p->as, buf, va_of(i), PAGE_SIZE, 0), r ? -EFAULT : 0);
   if(r == 0 && memcmp(buf, m_bytes(m), PAGE_SIZE) != 0) {
-    test_fail(__FILE__, __LINE__, "step %lu: process %d page %d shows %#x..., the model %#x...", step_no, (int)(p - procs),
-              i, buf[0], m_bytes(m)[0]);
+    test_fail(__FILE__, __LINE__, "step %lu: process %d page %d shows %#x..., the model %#x...", step_no,
+              (int)(p - procs), i, buf[0], m_bytes(m)[0]);
     abort();
   }
   spin_acquire(lock);
@@ -237,7 +238,8 @@ trim(struct mproc *p)
 static void
 op_map(struct mproc *p, int lo, int hi)
 {
-  static const int prots[] = {PROT_N, PROT_R, PROT_R | PROT_W, PROT_R | PROT_W, PROT_R | PROT_W, RWX, PROT_W, PROT_R | PROT_X};
+  static const int prots[] = {PROT_N,          PROT_R, PROT_R | PROT_W, PROT_R | PROT_W,
+                              PROT_R | PROT_W, RWX,    PROT_W,          PROT_R | PROT_X};
   static const enum map_how hows[] = {MAP_EXACT, MAP_EXACT, MAP_EXACT_EMPTY, MAP_HINT};
   struct map_request rq = {.addr = va_of(lo), .len = (hi - lo) * PAGE_SIZE, .prot = prots[rnd(8)], .maxprot = RWX};
   int obj = rnd(5) < 2 ? NONE : (int)rnd(OBJS), want = 0, r;
@@ -402,9 +404,15 @@ op_flags(struct mproc *p, int lo, int hi)
 {
   static const struct {
     int advice, set, clear;
-  } a[] = {{0, 0, REGION_RAND | REGION_SEQ}, {1, REGION_RAND, REGION_SEQ}, {2, REGION_SEQ, REGION_RAND},
-           {10, REGION_DONTFORK, 0},         {11, 0, REGION_DONTFORK},     {18, REGION_WIPEONFORK, 0},
-           {19, 0, REGION_WIPEONFORK},       {3, 0, 0},                    {20, 0, 0}};
+  } a[] = {{0, 0, REGION_RAND | REGION_SEQ},
+           {1, REGION_RAND, REGION_SEQ},
+           {2, REGION_SEQ, REGION_RAND},
+           {10, REGION_DONTFORK, 0},
+           {11, 0, REGION_DONTFORK},
+           {18, REGION_WIPEONFORK, 0},
+           {19, 0, REGION_WIPEONFORK},
+           {3, 0, 0},
+           {20, 0, 0}};
   int k = rnd(array_len(a)), want = m_all(p, lo, hi) ? 0 : -ENOMEM, r;
 
   for(int i = lo; i < hi && a[k].set == REGION_WIPEONFORK; i++)
@@ -488,9 +496,15 @@ remap_apply(struct mproc *p, int lo, int old, int new, int flags, vaddr_t at)
 static void
 op_remap(struct mproc *p, int lo, int hi)
 {
-  static const int kinds[] = {0, REMAP_MAYMOVE, REMAP_MAYMOVE, REMAP_MAYMOVE | REMAP_FIXED, REMAP_MAYMOVE | REMAP_FIXED,
-                              REMAP_MAYMOVE | REMAP_DONTUNMAP, REMAP_MAYMOVE | REMAP_DONTUNMAP | REMAP_FIXED};
-  int flags = kinds[rnd(7)], old = hi - lo, new = flags & REMAP_DONTUNMAP ? old : 1 + (int)rnd(24), to = rnd(PAGES - 24), want, r;
+  static const int kinds[] = {0,
+                              REMAP_MAYMOVE,
+                              REMAP_MAYMOVE,
+                              REMAP_MAYMOVE | REMAP_FIXED,
+                              REMAP_MAYMOVE | REMAP_FIXED,
+                              REMAP_MAYMOVE | REMAP_DONTUNMAP,
+                              REMAP_MAYMOVE | REMAP_DONTUNMAP | REMAP_FIXED};
+  int flags = kinds[rnd(7)], old = hi - lo, new = flags &REMAP_DONTUNMAP ? old : 1 + (int)rnd(24), to = rnd(PAGES - 24),
+      want, r;
   vaddr_t at = 0;
 
   if(rnd(12) == 0 && (flags & REMAP_MAYMOVE) && !(flags & REMAP_DONTUNMAP))
@@ -504,7 +518,7 @@ op_remap(struct mproc *p, int lo, int hi)
   want = remap_expect(p, lo, old, new, flags, to);
   if(want == -ENOMEM && short_of_memory)
     return;
-  r = aspace_remap(p->as, va_of(lo), old * PAGE_SIZE, new * PAGE_SIZE, flags, va_of(to), &at);
+  r = aspace_remap(p->as, va_of(lo), old * PAGE_SIZE, new *PAGE_SIZE, flags, va_of(to), &at);
   if(!happened(r, want))
     return;
   if(flags & REMAP_FIXED)
@@ -748,7 +762,6 @@ TEST(model_random)
   uint64_t first = s ? strtoull(s, 0, 0) : 1, n = many ? strtoull(many, 0, 0) : s ? 1 : SEEDS;
 
   fake_frames_init(FRAMES);
-  aspace_setup();
   for(uint64_t seed = first; seed < first + n; seed++) {
     seed_now = seed;
     run(seed, seed % 4 != 0);

@@ -292,11 +292,11 @@ TEST(mounts_cover_and_uncover)
   setup();
   need(vfs_mkdir(&root_ctx, 0, "/m", 0755) == 0);
   need(put("/m/under", O_CREAT | O_WRONLY, "", 0, 0) == 0);
-  expect_eq(vfs_mount_options(&user_ctx, "x", "/m", "tmpfs", 0, 0), -EPERM);
-  expect_eq(vfs_mount_options(&root_ctx, "x", "/m", "nosuch", 0, 0), -ENODEV);
-  expect_eq(vfs_mount_options(&root_ctx, "x", "/m/under", "tmpfs", 0, 0), -ENOTDIR);
-  expect_eq(vfs_mount_options(&root_ctx, "x", "/m", "tmpfs", 0, "size=8k,bad"), -EINVAL);
-  need(vfs_mount_options(&root_ctx, "x", "/m", "tmpfs", 0, "size=8k,mode=700") == 0);
+  expect_eq(vfs_mount(&user_ctx, "x", "/m", "tmpfs", 0, 0), -EPERM);
+  expect_eq(vfs_mount(&root_ctx, "x", "/m", "nosuch", 0, 0), -ENODEV);
+  expect_eq(vfs_mount(&root_ctx, "x", "/m/under", "tmpfs", 0, 0), -ENOTDIR);
+  expect_eq(vfs_mount(&root_ctx, "x", "/m", "tmpfs", 0, "size=8k,bad"), -EINVAL);
+  need(vfs_mount(&root_ctx, "x", "/m", "tmpfs", 0, "size=8k,mode=700") == 0);
   expect_eq(stat_of("/m/under", 0, &st), -ENOENT);
   expect_eq(stat_of("/m/..", 0, &st), 0);
   expect_eq(st.ino, 1);
@@ -326,7 +326,7 @@ TEST(mounts_cover_and_uncover)
   need(namei(&root_ctx, 0, "/m", 0, &d) == 0);
   expect_eq(d->ref, 2); // ours and that of its child
   dentry_put(d);
-  need(vfs_mount_options(&root_ctx, "x", "/m", "tmpfs", 1, "") == 0);
+  need(vfs_mount(&root_ctx, "x", "/m", "tmpfs", 1, "") == 0);
   expect_eq(put("/m/f", O_CREAT | O_WRONLY, "", 0, 0), -EROFS);
   expect_eq(vfs_mkdir(&root_ctx, 0, "/m/f", 0700), -EROFS);
   expect_eq(vfs_umount(&root_ctx, "/m"), 0);

@@ -1,5 +1,6 @@
-// cpuinfo.c -- /proc/cpuinfo, in the form that programs written for Linux read.
+// cpuinfo.c -- /proc/cpuinfo, in the form that programs written for Linux read; and what the auxiliary vector says.
 #include "arch/x86_64/arch.h"
+#include "arch/x86_64/x86.h"
 #include "fs/procfs/procfs.h"
 #include "proc/proc.h"
 
@@ -51,4 +52,16 @@ arch_cpuinfo(struct textbuf *t)
     text(t, "clflush size\t: 64\ncache_alignment\t: 64\naddress sizes\t: %d bits physical, %d bits virtual\n\n",
          f->phys_bits, VIRTUAL_BITS);
   }
+}
+
+struct arch_auxv
+arch_auxv(void)
+{
+  enum { LEAF_FEATURES = 1, HWCAP2_FSGSBASE = 2, FRAME_REST = 1024 }; // a signal frame but for the extended state
+
+  return (struct arch_auxv){
+      .hwcap = cpuid(LEAF_FEATURES, 0).edx,
+      .hwcap2 = cpu_features.fsgsbase ? HWCAP2_FSGSBASE : 0,
+      .minsigstksz = FRAME_REST + cpu_features.xsave_size,
+  };
 }

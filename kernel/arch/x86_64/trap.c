@@ -188,6 +188,7 @@ trap_user(struct regs *r, int vec)
   } else {
     trap_signal(r, vec);
   }
+  check_now_and_then(thread_self()->proc->as);
 }
 
 static void __attribute__((noreturn)) trap_stop(void)
@@ -246,6 +247,7 @@ trap_syscall(struct regs *r)
 {
   cpu_irq_enable();
   syscall_dispatch(r);
+  check_now_and_then(thread_self()->proc->as);
   trap_leave(r);
 }
 

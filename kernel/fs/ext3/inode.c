@@ -14,8 +14,10 @@ enum {
 static struct times
 time_of(uint32_t base, uint32_t extra)
 {
-  return (struct times){.sec = (int64_t)(int32_t)base + ((int64_t)(extra & EPOCH_MASK) << 32),
-                        .nsec = min(extra >> EPOCH_BITS, (uint32_t)NSEC_MAX)};
+  struct times t = {.sec = (int64_t)(int32_t)base + ((int64_t)(extra & EPOCH_MASK) << 32), .nsec = extra >> EPOCH_BITS};
+
+  t.nsec = min(t.nsec, (uint32_t)NSEC_MAX);
+  return t;
 }
 
 // Two encodings on the disk: major << 8 | minor where both are small, else the one that inode.rdev has.
