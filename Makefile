@@ -91,7 +91,7 @@ help: ## this list
 
 # ---- tests. tests/guest/NAME.c becomes /tests/NAME.t on the image; cost.c is booted by itself.
 GUEST_C := $(filter-out tests/guest/cost.c,$(wildcard tests/guest/*.c))
-GUEST   := $(patsubst tests/guest/%.c,build/tests/tests/%.t,$(GUEST_C)) build/tests/tests/cost build/tests/tests/all
+GUEST   := $(patsubst tests/guest/%.c,build/tests/tests/%.t,$(GUEST_C)) build/tests/tests/cost build/tests/tests/big50 build/tests/tests/all
 GFLAGS  := -std=gnu11 -O1 -g -static -Wall -Wextra -Wno-unused-parameter -Wno-stringop-overflow -Werror
 
 build/tests/tests/%.t: tests/guest/%.c tests/guest/t.h tests/guest/rules.h
@@ -100,6 +100,9 @@ build/tests/tests/%.t: tests/guest/%.c tests/guest/t.h tests/guest/rules.h
 build/tests/tests/cost: tests/guest/cost.c tests/guest/t.h
 	@mkdir -p $(@D)
 	@echo "  musl    $<"; $(MUSL) $(GFLAGS) $< -o $@
+build/tests/tests/big50: tests/guest/big50.S
+	@mkdir -p $(@D)
+	@echo "  musl    $<"; $(MUSL) -static $< -o $@
 build/tests/tests/all: tests/guest/all.sh
 	@mkdir -p $(@D)
 	@cp $< $@; chmod +x $@

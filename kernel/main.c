@@ -12,7 +12,7 @@
 #include "syscall/syscall.h"
 
 enum { CHECK_EVERY = 1000 }; // calls and traps between checks of the caller's memory, in debug kernels
-enum { START_FAILED = 1 }; // exit status of a machine that found no root or no init
+enum { START_FAILED = 1 };   // exit status of a machine that found no root or no init
 
 void kernel_main(void); // called by arch/x86_64/boot.c
 
@@ -28,9 +28,10 @@ mount_root(void)
     strlcpy(source, "/dev/vda", sizeof(source));
   err = ext3_mount(source, "", &fs);
   if(err) {
-    print("lazy6: cannot use %s as the root disk (error %d). Make an image with `make image`, or name another disk with "
-          "APPEND=\"root=/dev/...\".\n",
-          source, -err);
+    print(
+        "lazy6: cannot use %s as the root disk (error %d). Make an image with `make image`, or name another disk with "
+        "APPEND=\"root=/dev/...\".\n",
+        source, -err);
     cpu_poweroff(START_FAILED);
   }
   mount_add(fs, 0);

@@ -3,6 +3,7 @@
 // Typical: file_open_dentry(d, flags, cred, &f) / file_read(f, &u, 0) / file_put(f).
 // An open file may be shared by many descriptors and processes; poslock makes reads that move the common offset follow
 // one another. Knows no descriptors, and no process.
+#include "fs/filelock.h"
 #include "fs/internal.h"
 #include "fs/perm.h"
 #include "lib/atomic.h"
@@ -29,7 +30,6 @@ file_alloc(const struct file_ops *ops, unsigned flags)
   f->flags = flags;
   f->ops = ops;
   sleep_init(&f->poslock, "file position", RANK_FILE_POS);
-  list_init(&f->locks);
   return f;
 }
 
@@ -47,6 +47,8 @@ file_put(struct file *f)
     return;
   if(f->ops->release)
     f->ops->release(f);
+  if(f->inode)
+    filelock_drop(f->inode, f);
   if(f->counts_writer)
     inode_write_close(f->inode);
   if(f->dentry)

@@ -438,16 +438,17 @@ int
 fifo_open(struct inode *ip, struct file *f)
 {
   unsigned how = f->flags & O_ACCMODE;
+  bool named = ip->fs != &pipefs; // a pipe opened again through /proc waits for nobody
   int err = fifo_pipe(ip);
 
   if(err)
     return err;
-  if(how == O_WRONLY && (f->flags & O_NONBLOCK) && atomic_get(&ip->pipe->readers) == 0)
+  if(named && how == O_WRONLY && (f->flags & O_NONBLOCK) && atomic_get(&ip->pipe->readers) == 0)
     return -ENXIO;
   pipe_attach(ip->pipe, f);
   waitq_wake(&ip->pipe->readable);
   waitq_wake(&ip->pipe->writable);
-  err = fifo_meet(ip->pipe, f);
+  err = named ? fifo_meet(ip->pipe, f) : 0;
   if(err)
     pipe_release(f);
   return err;

@@ -1,7 +1,6 @@
-// advise.c -- madvise, mincore, and flags of ranges.
-// A range may span many regions and holes: whatever is mapped is done, and a hole is reported as -ENOMEM afterwards.
-// Throwing pages away (DONTNEED) holds as.lock for writing, so that no fault fills in behind it; when it returns, no CPU
-// reaches the old frames.
+// advise.c -- madvise, mincore, and flags of ranges. A range may span many regions and holes: whatever is mapped is
+// done, and a hole is reported as -ENOMEM afterwards. Throwing pages away (DONTNEED) holds as.lock for writing, so that
+// no fault fills in behind it; when it returns, no CPU reaches the old frames.
 // Must not know files: MADV_REMOVE of a file's blocks belongs to the caller, who knows the file behind the tag.
 #include "core/print.h"
 #include "mm/mm.h"
@@ -93,8 +92,8 @@ advise_wipe(struct aspace *as, vaddr_t lo, vaddr_t hi)
 
 // ---- throwing pages away
 
-// May this part be discarded? FREE is for private anonymous memory alone; sealed memory that cannot be written is not to
-// be emptied behind the back of the seal.
+// May this part be discarded? FREE is for private anonymous memory alone; sealed memory that cannot be written is not
+// to be emptied behind the back of the seal.
 static int
 discard_allowed(const struct region *r, enum advice advice)
 {
@@ -109,7 +108,7 @@ discard_allowed(const struct region *r, enum advice advice)
 
 // Throw away r's part of [lo, hi). Where no object's walkers come by, nodes and tables go too.
 static void
-discard_region(struct aspace *as, struct region *r, vaddr_t lo, vaddr_t hi, struct shootdown *sd)
+discard_region(struct aspace *as, struct region *r, vaddr_t lo, vaddr_t hi, struct shootdown *sd) REQUIRES(as->lock)
 {
   if(!aspace_zap(as, lo, hi, sd) || r->obj || hi - lo < STRETCH)
     return;
@@ -118,7 +117,8 @@ discard_region(struct aspace *as, struct region *r, vaddr_t lo, vaddr_t hi, stru
   pmap_prune(as->pmap, lo, hi);
 }
 
-// FREE may keep the contents until memory is short or drop them at once; dropping at once needs no list of what is lazy.
+// FREE may keep the contents until memory is short or drop them at once; dropping at once needs no list of what is
+// lazy.
 static int
 discard(struct aspace *as, vaddr_t lo, vaddr_t hi, enum advice advice)
 {

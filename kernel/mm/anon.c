@@ -1,7 +1,7 @@
 // anon.c -- private pages of one address space, by virtual page number.
-// Typical: anon_get / page_copy / anon_replace / pmap_enter, all under the stretch's slot lock.
-// A slot word is 0 or the page; each slot owns one reference. Its low bits are reserved: bit 0 will say "on swap", bit 1
-// "one word for the whole stretch".
+// Typical: anon_get / page_copy / anon_replace / pmap_enter, all under the stretch's slot lock. A slot word is 0 or the
+// page; each slot owns one reference. Its low bits are reserved: bit 0 will say "on swap", bit 1 "one word for the
+// whole stretch".
 // Knows nothing of regions: whether an address may hold a page was decided before.
 #include "core/print.h"
 #include "lib/atomic.h"
@@ -20,7 +20,8 @@ anon_get(struct aspace *as, vaddr_t va)
   return (struct page *)radix_get(&as->anon, slot_of(va));
 }
 
-// Nodes that anon_set at va would take now. Without the slot lock, but with as.lock, the answer can only become smaller.
+// Nodes that anon_set at va would take now. Without the slot lock, but with as.lock, the answer can only become
+// smaller.
 int
 anon_need(struct aspace *as, vaddr_t va)
 {
@@ -108,8 +109,8 @@ anon_take(struct aspace *as, vaddr_t va)
   return pg;
 }
 
-// The child's slots in [lo, hi) name the parent's pages too. Within one leaf; `spare` has nodes for it. Both spaces' slot
-// locks are held, the parent's taken first: a truncate that drops copies sees either both or none.
+// The child's slots in [lo, hi) name the parent's pages too. Within one leaf; `spare` has nodes for it. Both spaces'
+// slot locks are held, the parent's taken first: a truncate that drops copies sees either both or none.
 void
 anon_share(struct aspace *parent, struct aspace *child, vaddr_t lo, vaddr_t hi, struct spare *spare)
 {

@@ -166,8 +166,8 @@ aspace_next(struct aspace *as, vaddr_t va, vaddr_t hi)
   return at > va ? anon_next(as, va, at) : at;
 }
 
-// Take pages and translations out of [lo, hi); the caller finishes sd. Needs as.lock for writing, so that nobody fills in
-// behind. false: there was nothing.
+// Take pages and translations out of [lo, hi); the caller finishes sd. Needs as.lock for writing, so that nobody fills
+// in behind. false: there was nothing.
 bool
 aspace_zap(struct aspace *as, vaddr_t lo, vaddr_t hi, struct shootdown *sd)
 {
@@ -191,8 +191,8 @@ aspace_zap(struct aspace *as, vaddr_t lo, vaddr_t hi, struct shootdown *sd)
   return found;
 }
 
-// [lo, hi) has been emptied: give back the nodes and page tables that nothing needs any more. Looks at the whole hole, as
-// the neighbours may have gone before, but no further than the size of the cut pays for.
+// [lo, hi) has been emptied: give back the nodes and page tables that nothing needs any more. Looks at the whole hole,
+// as the neighbours may have gone before, but no further than the size of the cut pays for.
 void
 aspace_prune(struct aspace *as, vaddr_t lo, vaddr_t hi)
 {

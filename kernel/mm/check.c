@@ -34,11 +34,9 @@ check_mapper(struct region *r)
 {
   bool listed;
 
-  if(r->obj)
-    sleep_acquire(&r->obj->maplock);
+  region_maplock(r);
   listed = !list_empty(&r->mapper);
-  if(r->obj)
-    sleep_release(&r->obj->maplock);
+  region_mapunlock(r);
   if(listed != (r->obj != 0))
     panic("region [%#lx,%#lx) of object %p is%s on a list of mappers", r->start, r->end, r->obj, listed ? "" : " not");
 }
@@ -235,11 +233,13 @@ next_object(struct aspace *as, vaddr_t *va)
 void
 check_now_and_then(struct aspace *as)
 {
-  static uint64_t calls; // (a)
+  enum { PAGES_PER_CALL = 4 };    // a large space is looked at less often, or looking would be all that is done
+  static uint64_t calls, due = 1; // (a)
+  uint64_t now = atomic_add(&calls, 1), was = atomic_get(&due);
   struct mobj *obj;
   vaddr_t va = 0;
 
-  if(check_every == 0 || atomic_add(&calls, 1) % check_every != 0)
+  if(check_every == 0 || now < was || !atomic_cas(&due, &was, now + check_every + aspace_rss(as) / PAGES_PER_CALL))
     return;
   aspace_check(as);
   while((obj = next_object(as, &va)) != 0) {

@@ -9,9 +9,9 @@
 // resumes. What was waited for stays in the faultctx until the end, so that two faults cannot take it from each other.
 //
 // An entry is replaced by another page only while the page that comes is BUSY in its slot, from the removal until every
-// CPU has forgotten the old one: nobody enters a BUSY page.
-// A page of an object is looked up and entered in one section of the slot lock: truncate, flush and reclaim first change
-// the page (out of the cache, or BUSY) and then take the slot lock to unmap it, so they find what was entered.
+// CPU has forgotten the old one: nobody enters a BUSY page. A page of an object is looked up and entered in one section
+// of the slot lock: truncate, flush and reclaim first change the page (out of the cache, or BUSY) and then take the
+// slot lock to unmap it, so they find what was entered.
 //
 // Must not know stores, page tables or processes.
 #include "core/print.h"
@@ -121,10 +121,10 @@ fault_offer(struct pmap *pm, vaddr_t va, struct page *pg, int prot)
     pmap_enter(pm, va, pg, prot);
 }
 
-// Enter the neighbours in the same aligned 64 KiB that are ready: one fault instead of sixteen for a program's text, for
-// a child after fork, for pages moved by mremap. Waits for nothing, makes nothing. Needs the slot lock.
+// Enter the neighbours in the same aligned 64 KiB that are ready: one fault instead of sixteen for a program's text,
+// for a child after fork, for pages moved by mremap. Waits for nothing, makes nothing. Needs the slot lock.
 static void
-fault_around(struct faultctx *f)
+fault_around(struct faultctx *f) UNCHECKED // obj->lock only if there is an object
 {
   struct region *r = f->region;
   vaddr_t va = max(r->start, f->va & ~(AROUND - 1)), hi = min(r->end, (f->va & ~(AROUND - 1)) + AROUND);
@@ -146,11 +146,11 @@ fault_around(struct faultctx *f)
     spin_release(&obj->lock);
 }
 
-// The old entry at va may still be in use on other CPUs: take it out, and enter `pg`, which is in the slot already, only
-// when all have forgotten it. Meanwhile `pg` is BUSY, and as.lock keeps everybody out who needs it for writing; truncate
-// does not, and may empty the slot. `old` (may be 0) is put after the finish.
+// The old entry at va may still be in use on other CPUs: take it out, and enter `pg`, which is in the slot already,
+// only when all have forgotten it. Meanwhile `pg` is BUSY, and as.lock keeps everybody out who needs it for writing;
+// truncate does not, and may empty the slot. `old` (may be 0) is put after the finish.
 static int
-fault_swap(struct faultctx *f, struct page *pg, struct page *old)
+fault_swap(struct faultctx *f, struct page *pg, struct page *old) UNCHECKED // lets the slot lock go in between
 {
   struct shootdown sd;
 
@@ -226,10 +226,10 @@ fault_upper(struct faultctx *f)
   return fault_unlock(f, 0);
 }
 
-// Can the object's page be entered now, dirtied for a shared write? 0: yes, *pp. -EIO: it lies past the end. Else what to
-// wait for first, and *pp (may be 0) to wait for. Needs obj->lock.
+// Can the object's page be entered now, dirtied for a shared write? 0: yes, *pp. -EIO: it lies past the end. Else what
+// to wait for first, and *pp (may be 0) to wait for. Needs obj->lock.
 static int
-fault_lookup(struct faultctx *f, struct mobj *obj, struct page **pp)
+fault_lookup(struct faultctx *f, struct mobj *obj, struct page **pp) REQUIRES(obj->lock)
 {
   struct page *pg;
 
@@ -365,7 +365,8 @@ fault_locate(struct faultctx *f) UNCHECKED // fault_unlock gives them back
 
 // ---- waiting. held: nothing
 
-// Grow the stack above va down to it, within the limits, and with the guard gap to what lies below. -EFAULT: it may not.
+// Grow the stack above va down to it, within the limits, and with the guard gap to what lies below. -EFAULT: it may
+// not.
 static int
 fault_grow(struct aspace *as, vaddr_t va)
 {

@@ -2,9 +2,9 @@
 // Regions are copied; the slots of private ones then name the same pages, and the parent's entries lose the right to
 // write. The child's page tables start empty: they are a cache. Nothing is copied before somebody stores.
 //
-// A child's region stands on obj->mappers right behind its parent's before any slot is copied, and a slot is copied with
-// both slot locks held: a truncate, which walks the mappers in order, leaves a private copy in neither.
-// Nobody waits for memory with as.lock held (I6): if it runs out, the child is undone and the whole begins again.
+// A child's region stands on obj->mappers right behind its parent's before any slot is copied, and a slot is copied
+// with both slot locks held: a truncate, which walks the mappers in order, leaves a private copy in neither. Nobody
+// waits for memory with as.lock held (I6): if it runs out, the child is undone and the whole begins again.
 #include "core/print.h"
 #include "core/trace.h"
 #include "mm/mm.h"

@@ -385,7 +385,8 @@ kmem_drain(void)
     stock_drain(c, &stocks[cpu_self()->id].of[c - caches], 0);
     irq_restore();
     spin_acquire(&c->lock);
-    list_for_each_safe(it, &c->partial) if(list_entry(it, struct page, lru)->ref == 1)
+    list_for_each_safe(it, &c->partial)
+      if(list_entry(it, struct page, lru)->ref == 1)
         slab_free(c, list_entry(it, struct page, lru));
     spin_release(&c->lock);
   }

@@ -18,40 +18,40 @@
 
 // ---- page.c: state of a frame -----------------------------------------------------------------------------------
 
-enum page_flag {      // values for page.flags
-  PAGE_BUSY = 1,      // lock bit: contents or identity are moving
-  PAGE_UPTODATE = 2,  // contents are what the store holds, or newer
-  PAGE_DIRTY = 4,     // contents are newer than the store
-  PAGE_BACKED = 8,    // the store has room for it (I3: DIRTY implies BACKED)
-  PAGE_ERROR = 16,    // the last fill or flush failed
-  PAGE_USED = 32,     // touched since reclaim last looked
-  PAGE_ON_LRU = 64,   // (L)
-  PAGE_HOT = 128,     // (L) on the list of pages that were used again
+enum page_flag {     // values for page.flags
+  PAGE_BUSY = 1,     // lock bit: contents or identity are moving
+  PAGE_UPTODATE = 2, // contents are what the store holds, or newer
+  PAGE_DIRTY = 4,    // contents are newer than the store
+  PAGE_BACKED = 8,   // the store has room for it (I3: DIRTY implies BACKED)
+  PAGE_ERROR = 16,   // the last fill or flush failed
+  PAGE_USED = 32,    // touched since reclaim last looked
+  PAGE_ON_LRU = 64,  // (L)
+  PAGE_HOT = 128,    // (L) on the list of pages that were used again
 };
 enum { PAGE_BUSY_BIT = 0 };
 
 struct mobj;
-struct page {        // one per frame, in one array
-  int ref;           // (a) one per slot, cache, pin or pmap_enter in flight; 0: free
-  unsigned flags;    // (a) enum page_flag
-  struct mobj *obj;  // (O) and BUSY to change, either to read; 0: not cached
-  uint64_t idx;      // (O) page index in obj
-  struct list lru;   // (L); on the buddy's free list (F) when free
-  uint8_t order;     // (F) of a free block's first page, or of an allocation's
-  bool free;         // (F) first page of a free block
-  bool stocked;      // free, in a CPU's stock (that CPU's, interrupts off)
+struct page {       // one per frame, in one array
+  int ref;          // (a) one per slot, cache, pin or pmap_enter in flight; 0: free
+  unsigned flags;   // (a) enum page_flag
+  struct mobj *obj; // (O) and BUSY to change, either to read; 0: not cached
+  uint64_t idx;     // (O) page index in obj
+  struct list lru;  // (L); on the buddy's free list (F) when free
+  uint8_t order;    // (F) of a free block's first page, or of an allocation's
+  bool free;        // (F) first page of a free block
+  bool stocked;     // free, in a CPU's stock (that CPU's, interrupts off)
 };
 
-extern uintptr_t direct_map;       // (c) kernel address of physical address 0; set by arch before anything else
+extern uintptr_t direct_map;    // (c) kernel address of physical address 0; set by arch before anything else
 extern struct page *page_array; // (c) page of physical address 0
 extern uint64_t page_count;     // (c) length of page_array
 extern struct page *zero_page;  // (c) wired, all zeros, entered read-only
 
-struct page *page_get(struct page *pg);  // one reference more; returns pg
-void page_put(struct page *pg);          // one less; the last frees the frame. Any context, any lock below RANK_KMEM.
+struct page *page_get(struct page *pg); // one reference more; returns pg
+void page_put(struct page *pg);         // one less; the last frees the frame. Any context, any lock below RANK_KMEM.
 paddr_t page_pa(const struct page *pg);
 struct page *page_of_pa(paddr_t pa);
-void *page_va(const struct page *pg);    // in the kernel's direct map
+void *page_va(const struct page *pg); // in the kernel's direct map
 struct page *page_of_va(const void *kva);
 void *kva_of_pa(paddr_t pa);
 paddr_t pa_of_kva(const void *kva);
@@ -64,11 +64,13 @@ page_test(const struct page *pg, unsigned flags)
 }
 void page_set(struct page *pg, unsigned flags);
 void page_clear(struct page *pg, unsigned flags);
-bool page_busy_try(struct page *pg);                // take BUSY
-void page_busy_wait(struct page *pg);               // take BUSY; sleeps; holds no page BUSY, no as.lock (I6)
-void page_busy_clear(struct page *pg);              // give BUSY back and wake; any context
-int page_busy_gone(struct page *pg);                // wait until not BUSY, without taking it; 0 or -EINTR; caller has a reference
-// A fill or flush that ran on its own is over: UPTODATE (err 0) or ERROR, then BUSY cleared. Interrupt context allowed.
+bool page_busy_try(struct page *pg);   // take BUSY
+void page_busy_wait(struct page *pg);  // take BUSY; sleeps; holds no page BUSY, no as.lock (I6)
+void page_busy_clear(struct page *pg); // give BUSY back and wake; any context
+// wait until not BUSY, without taking it; 0 or -EINTR; caller has a reference
+int page_busy_gone(struct page *pg);
+// A fill or flush that ran on its own is over: UPTODATE (err 0) or ERROR, then BUSY cleared. Interrupt context
+// allowed.
 void page_filled(struct page *pg, int err);
 
 // ---- lru.c: which cached pages were not used for long -------------------------------------------------------------
@@ -87,30 +89,33 @@ enum { FRAME_ORDERS = 11 }; // blocks of 4 KiB .. 4 MiB
 void frame_init(struct page *array, uint64_t npages);
 void frame_add(paddr_t lo, paddr_t hi);
 // One block of 2^order frames, physically contiguous, ref 1 on its first page, contents unknown; 0 if there is none.
-// Any context, any lock below RANK_FRAME. Leaves a reserve that only `frame_try_reserve` (reclaim, block layer) may use.
+// Any context, any lock below RANK_FRAME. Leaves a reserve that only `frame_try_reserve` (reclaim, block layer) may
+// use.
 struct page *frame_try(int order);
 struct page *frame_try_reserve(int order);
 // The same for one frame, but waits for reclaim and, if nothing helps, for a program killed by the hook: 0 on success,
 // -ENOMEM (nothing to be had), -EINTR (the caller is being killed). Holds nothing (I6 asserted).
 int frame_wait(void);
-int frame_wait_many(uint64_t n); // until n frames could be had at once
-void frame_free(struct page *pg); // of the order it was allocated with; page_put calls it
-uint64_t frames_total(void);      // managed frames
-uint64_t frames_free(void);       // free now, per-CPU stocks included
+int frame_wait_many(uint64_t n);     // until n frames could be had at once
+void frame_free(struct page *pg);    // of the order it was allocated with; page_put calls it
+uint64_t frames_total(void);         // managed frames
+uint64_t frames_free(void);          // free now, per-CPU stocks included
 extern bool (*frame_oom_hook)(void); // proc's: choose a program, kill it; false: nobody left to kill
-// Tests: the n-th allocation from now, of frames or of objects (kmem.c), fails (and all after, if `all`: nobody waits for
-// memory then, -ENOMEM); 0 turns it off.
+// Tests: the n-th allocation from now, of frames or of objects (kmem.c), fails (and all after, if `all`: nobody waits
+// for memory then, -ENOMEM); 0 turns it off.
 void frame_fail_after(uint64_t n, bool all);
 extern bool frame_fail_armed;
 bool frame_fail_hit(void); // count one allocation: does it fail?
-// Debug builds and tests: told of every block handed out (`alloc`) and taken back, to poison what nobody may touch; 0.
+// Debug builds and tests: told of every block handed out (`alloc`) and taken back, to poison what nobody may touch;
+// 0.
 extern void (*frame_watch)(struct page *pg, int order, bool alloc);
 
 // ---- kmem.c: small objects ---------------------------------------------------------------------------------------
 
 struct kmem_cache; // typed cache; objects are zeroed when handed out
 #define KMEM_CACHE(type) kmem_cache(#type, sizeof(type))
-struct kmem_cache *kmem_cache(const char *name, size_t size); // create, or find the one of that name; at start-up: panics without memory
+// create, or find the one of that name; at start-up: panics without memory
+struct kmem_cache *kmem_cache(const char *name, size_t size);
 void *kmem_alloc(struct kmem_cache *c); // zeroed; never sleeps; 0 if no memory
 void kmem_free(struct kmem_cache *c, void *p);
 // Any size up to 1 MiB, zeroed; never sleeps; 0 if no memory. kfree(0) is allowed.
@@ -121,16 +126,16 @@ uint64_t kmem_pages(void); // frames in caches, for /proc/meminfo (Slab)
 void kmem_init(void);      // mm_init's
 // Debug builds and tests: told of what of an object nobody may touch while it is free; 0.
 extern void (*kmem_watch)(void *p, size_t n, bool alloc);
-void kmem_drain(void);     // give back what this CPU holds in stock, and every empty slab
+void kmem_drain(void); // give back what this CPU holds in stock, and every empty slab
 
-// ---- spare.c: what a fault sets aside before it takes a spin lock ---------------------------------------------------
+// ---- spare.c: what a fault sets aside before it takes a spin lock
 
 enum { SPARE_TABLES = 3, SPARE_NODES = 8 };
 struct spare {
-  struct page *frame;                // one data frame, ref 1, contents unknown
+  struct page *frame; // one data frame, ref 1, contents unknown
   int ntable;
-  struct page *table[SPARE_TABLES];  // zeroed frames for page tables
-  struct radix_stock nodes;          // zeroed
+  struct page *table[SPARE_TABLES]; // zeroed frames for page tables
+  struct radix_stock nodes;         // zeroed
 };
 void spare_init(struct spare *sp);
 // Top up to that many, without sleeping: false if memory is short (what was got is kept).
@@ -145,12 +150,13 @@ struct radix_node *radix_node_alloc(void); // zeroed, never sleeps; 0
 void radix_node_free(struct radix_node *n);
 void spare_setup(void); // mm_init's
 
-// ---- mobj.c: memory objects ----------------------------------------------------------------------------------------
+// ---- mobj.c: memory objects
 
-struct mobj_ops { // what a store must be able to do; all may sleep, none sees an address
+struct mobj_ops {   // what a store must be able to do; all may sleep, none sees an address
   const char *name; // "ext3", "tmpfs", "shm": for traces
-  // n busy, referenced pages of consecutive indexes <- store, zeros past the end. Starts the reads and may return before
-  // they end: each page is finished by page_filled(), which also must be called on an error. Extra pages are read-ahead.
+  // n busy, referenced pages of consecutive indexes <- store, zeros past the end. Starts the reads and may return
+  // before they end: each page is finished by page_filled(), which also must be called on an error. Extra pages are
+  // read-ahead.
   void (*fill)(struct mobj *, struct page **, int n);
   // Page held, NOT busy: transaction, then BUSY, then look again: page->obj still this, not BACKED yet (else end the
   // handle, 0: restart); then its blocks; sets BACKED and, if a block is new, DIRTY, before the handle ends.
@@ -158,8 +164,8 @@ struct mobj_ops { // what a store must be able to do; all may sleep, none sees a
   int (*flush)(struct mobj *, struct page **, int n); // n busy pages, consecutive -> store; 0: nowhere to write to
   int (*commit)(struct mobj *);                       // metadata and device cache, once per sync; may be 0
   void (*release)(struct mobj *);                     // last reference is gone: frees what embeds the object
-  // A page became DIRTY (mtime is due). The page is BUSY or obj.lock is held, so: takes no lock, sets a mark by atomics;
-  // may be 0.
+  // A page became DIRTY (mtime is due). The page is BUSY or obj.lock is held, so it takes no lock and sets a mark by
+  // atomics. May be 0.
   void (*touched)(struct mobj *);
 };
 
@@ -195,13 +201,13 @@ void mobj_put(struct mobj *obj);     // the last one calls ops->release, which m
 void mobj_destroy(struct mobj *obj); // drops every cached page; no mapper, nobody else knows it
 // The cached page, borrowed while obj->lock is held; 0 if none.
 struct page *mobj_find(struct mobj *obj, uint64_t idx) REQUIRES(obj->lock);
-// Load page idx, with read-ahead if access looks sequential. Call with no lock that the store needs; sleeps (killable).
-// 0: *pp is UPTODATE and referenced. -EIO: reading failed. -ENXIO: idx lies past the end. -ENOMEM, -EINTR.
+// Load page idx, with read-ahead if access looks sequential. Call with no lock that the store needs; sleeps
+// (killable). 0: *pp is UPTODATE and referenced. -EIO: reading failed. -ENXIO: idx lies past the end. -ENOMEM, -EINTR.
 // *major (may be 0): set to true if the disk was asked and waited for.
 int mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major);
-// For read(2), write(2) and the kernel itself. FOR_WRITE: BUSY is held on return (page_busy_clear when done), the page is
-// BACKED, and the caller dirties it with mobj_dirty. FOR_READ: as mobj_load. idx may lie past the end only FOR_WRITE with
-// obj->size raised before by the caller.
+// For read(2), write(2) and the kernel itself. FOR_WRITE: BUSY is held on return (page_busy_clear when done), the page
+// is BACKED, and the caller dirties it with mobj_dirty. FOR_READ: as mobj_load. idx may lie past the end only
+// FOR_WRITE with obj->size raised before by the caller.
 int mobj_page(struct mobj *obj, uint64_t idx, enum mobj_access how, struct page **pp);
 // Mark DIRTY. The page is BUSY or obj->lock is held; BACKED is asserted (I3).
 void mobj_dirty(struct mobj *obj, struct page *pg);
@@ -218,14 +224,15 @@ void mobj_punch_end(struct mobj *obj);
 void mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi);
 // Take pages [lo, hi) out of every mapping (entries of the object's own pages; private copies too if `copies`).
 void mobj_unmap(struct mobj *obj, uint64_t lo, uint64_t hi, bool copies);
-// For reclaim: the same for the object's pages [lo, hi), held BUSY by the caller, unless a program touched one since last
-// asked, or the mappers are in use: then false, and nothing is done. Never waits.
+// For reclaim: the same for the object's pages [lo, hi), held BUSY by the caller, unless a program touched one since
+// last asked, or the mappers are in use: then false, and nothing is done. Never waits.
 bool mobj_unmap_idle(struct mobj *obj, uint64_t lo, uint64_t hi);
 // Take page idx, held BUSY, out of the cache: the cache's reference is the caller's now.
 struct page *mobj_take(struct mobj *obj, uint64_t idx) REQUIRES(obj->lock);
 // Drop pg, held BUSY by a caller with one reference and unmapped, if it is clean and nobody else has a reference.
 bool mobj_drop(struct mobj *obj, struct page *pg);
-// Write n busy, consecutive, dirty pages and wait. On an error they are DIRTY again, with ERROR, and errseq counts it.
+// Write n busy, consecutive, dirty pages and wait. On an error they are DIRTY again, with ERROR, and errseq counts
+// it.
 int mobj_flush(struct mobj *obj, struct page **pg, int n);
 // Write dirty pages of [lo, hi) and wait. First error, counted in errseq. Does not commit.
 int mobj_sync(struct mobj *obj, uint64_t lo, uint64_t hi);
@@ -242,12 +249,12 @@ struct mobj *shm_create(uint64_t size);
 void shm_setup(void); // mm_init's
 extern const struct mobj_ops shm_ops;
 // For stores that embed: the methods, to be put into their own mobj_ops. An object whose fill is shm_fill has no store
-// but memory: its pages are never dropped once BACKED, and it has no flush. A store with a limit charges in a makewrite of
-// its own that then calls this one.
+// but memory: its pages are never dropped once BACKED, and it has no flush. A store with a limit charges in a
+// makewrite of its own that then calls this one.
 void shm_fill(struct mobj *obj, struct page **pg, int n);
 int shm_makewrite(struct mobj *obj, struct page *pg);
 
-// ---- region.c: arithmetic on regions --------------------------------------------------------------------------------
+// ---- region.c: arithmetic on regions
 
 enum region_flag {
   REGION_SHARED = 1,
@@ -258,10 +265,10 @@ enum region_flag {
   REGION_WIPEONFORK = 32,
   REGION_DONTDUMP = 64,
   REGION_SEALED = 128,
-  REGION_STACK = 256,  // the main stack, for /proc
-  REGION_HEAP = 512,   // brk, for /proc
-  REGION_RAND = 1024,  // MADV_RANDOM
-  REGION_SEQ = 2048,   // MADV_SEQUENTIAL
+  REGION_STACK = 256, // the main stack, for /proc
+  REGION_HEAP = 512,  // brk, for /proc
+  REGION_RAND = 1024, // MADV_RANDOM
+  REGION_SEQ = 2048,  // MADV_SEQUENTIAL
 };
 
 struct region {
@@ -270,14 +277,16 @@ struct region {
   struct mobj *obj;         // (c) 0: zero fill; holds a reference
   struct aspace *as;        // (c) for walkers that come from the object
   int prot, maxprot, flags; // (A)
-  void *tag;                // (c) what /proc calls it: mm passes it on without looking (proc gives a file); see region_tag_ops
-  struct rbnode node;       // (A)
-  vaddr_t gap, maxgap;      // (A) free bytes before this region; the largest such below this node
-  struct list mapper;       // (M) on obj->mappers
-  struct list gone;         // (A) on the list of a regions_cut
+  // (c) what /proc calls it: mm passes it on without looking (proc gives a file); see region_tag_ops
+  void *tag;
+  struct rbnode node;  // (A)
+  vaddr_t gap, maxgap; // (A) free bytes before this region; the largest such below this node
+  struct list mapper;  // (M) on obj->mappers
+  struct list gone;    // (A) on the list of a regions_cut
 };
 
-// How mm copies and drops region tags (references to open files), without knowing what they are. Set once by proc or fs.
+// How mm copies and drops region tags (references to open files), without knowing what they are. Set once by proc or
+// fs.
 struct region_tag_ops {
   void *(*get)(void *tag);
   void (*put)(void *tag); // may sleep
@@ -286,28 +295,30 @@ extern const struct region_tag_ops *region_tags;
 
 struct aspace;
 // Pure arithmetic over the tree; all need as.lock (write where they change). None allocates.
-struct region *region_find(struct aspace *as, vaddr_t va);                 // the one that contains va, or 0
-struct region *region_find_from(struct aspace *as, vaddr_t lo);            // first with end > lo, or 0
+struct region *region_find(struct aspace *as, vaddr_t va);      // the one that contains va, or 0
+struct region *region_find_from(struct aspace *as, vaddr_t lo); // first with end > lo, or 0
 struct region *region_next(struct region *r);
 struct region *region_prev(struct region *r);
-struct region *region_alloc(void);         // zeroed; 0 if no memory
+struct region *region_alloc(void); // zeroed; 0 if no memory
 void region_free(struct region *r);
-void region_insert(struct aspace *as, struct region *r);                   // tree, totals and obj->mappers
-void region_setup(void);                                                   // aspace_setup's
-void regions_init(struct aspace *as);                                      // an empty tree
+void region_insert(struct aspace *as, struct region *r); // tree, totals and obj->mappers
+void region_setup(void);                                 // aspace_setup's
+void regions_init(struct aspace *as);                    // an empty tree
 struct region *region_last(struct aspace *as);
 // Fill spare[0..n) where it is 0, waiting for memory with nothing held: 0, -ENOMEM, -EINTR (then none is left).
 int regions_reserve(struct region **spare, int n);
 void regions_unreserve(struct region **spare, int n);
-void region_link(struct aspace *as, struct region *r);   // tree and totals only
-void region_unlink(struct aspace *as, struct region *r); // stays on obj->mappers
-void region_attach(struct region *r, struct region *behind); // onto obj->mappers, right behind that one; 0: last
+void region_link(struct aspace *as, struct region *r);         // tree and totals only
+void region_unlink(struct aspace *as, struct region *r);       // stays on obj->mappers
+void region_attach(struct region *r, struct region *behind);   // onto obj->mappers, right behind that one; 0: last
 void region_dup(struct region *to, const struct region *from); // with references of its own; in no tree, on no list
 void region_resize(struct aspace *as, struct region *r, vaddr_t start, vaddr_t end); // into free space, in place
+void region_maplock(struct region *r); // obj->maplock, if it has an object
+void region_mapunlock(struct region *r);
 void region_account(struct aspace *as, struct region *r, int sign); // around changes of prot and flags
 bool region_commits(int prot, int flags); // must RAM stand behind private memory of this kind some day?
 void regions_split_at(struct aspace *as, vaddr_t at, struct region *spare[2]); // no region crosses `at` then
-void regions_merge(struct aspace *as, vaddr_t lo, vaddr_t hi); // whatever could be one region, neighbours included
+void regions_merge(struct aspace *as, vaddr_t lo, vaddr_t hi);  // whatever could be one region, neighbours included
 bool regions_sealed(struct aspace *as, vaddr_t lo, vaddr_t hi); // any in [lo, hi)?
 bool regions_cover(struct aspace *as, vaddr_t lo, vaddr_t hi);  // no hole in [lo, hi)?
 // Highest free range of `len` bytes in [lo, hi) that leaves the stacks' guard gaps free; 0 if none. O(log n).
@@ -318,8 +329,8 @@ bool region_fits(struct aspace *as, vaddr_t lo, vaddr_t hi); // free, and leaves
 void region_split(struct aspace *as, struct region *r, vaddr_t at, struct region *spare);
 // Join r with its neighbours where they could be one region; returns the survivor.
 struct region *region_merge(struct aspace *as, struct region *r);
-// Take everything in [lo, hi) out of the tree onto `gone`, splitting at the ends with spare[0..1] (those used become 0).
-// They stay on obj->mappers until regions_detach.
+// Take everything in [lo, hi) out of the tree onto `gone`, splitting at the ends with spare[0..1] (those used become
+// 0). They stay on obj->mappers until regions_detach.
 void regions_cut(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[2], struct list *gone);
 void regions_detach(struct list *gone);  // leave obj->mappers; as.lock still held for writing, translations gone
 void regions_release(struct list *gone); // drop objects and tags, free: no lock held, may sleep
@@ -329,7 +340,7 @@ region_index(const struct region *r, vaddr_t va) // the one place where an offse
   return r->pgoff + ((va - r->start) >> PAGE_SHIFT);
 }
 
-// ---- aspace.c -----------------------------------------------------------------------------------------------------------
+// ---- aspace.c
 
 enum { SLOT_LOCKS = 64 };
 enum { STACK_GUARD = 256 * 4096 }; // bytes kept free below a region that grows down
@@ -344,40 +355,44 @@ struct aspace {
   struct rbtree regions;             // (A)
   uint64_t nregions;                 // (A)
   struct region *hint;               // (a) last one found, only under as.lock
-  struct radix anon;                 // (S) below a stretch; above it (a) to fill, (A) to empty: page number -> slot word
-  struct pmap *pmap;                 // (c)
-  uint32_t seq;                      // (A) bumped by every change of regions
-  vaddr_t brk_start, brk;            // (A)
-  vaddr_t mmap_top;                  // (A) mmap places downward from here
-  vaddr_t stack_top;                 // (A)
+  // (S) below a stretch; above it (a) to fill, (A) to empty: page number -> slot word
+  struct radix anon;
+  struct pmap *pmap;                              // (c)
+  uint32_t seq;                                   // (A) bumped by every change of regions
+  vaddr_t brk_start, brk;                         // (A)
+  vaddr_t mmap_top;                               // (A) mmap places downward from here
+  vaddr_t stack_top;                              // (A)
   vaddr_t arg_start, arg_end, env_start, env_end; // (A) for /proc/PID/cmdline
-  struct aspace_limits limit;        // (A)
-  int map_flags;                     // (A) what every new region gets: REGION_LOCKED after mlockall(MCL_FUTURE)
+  struct aspace_limits limit;                     // (A)
+  int map_flags; // (A) what every new region gets: REGION_LOCKED after mlockall(MCL_FUTURE)
   uint64_t total_pages, data_pages, locked_pages, stack_pages; // (A)
-  uint64_t nanon;                    // (a) slots that hold a page
-  uint64_t peak_pages, peak_rss;     // (a) for VmPeak, VmHWM
-  int ref;                           // (a) references to the structure
-  int users;                         // (a) processes that use it; the last one empties it (I7)
-  struct list all;                   // (aslist.lock)
+  uint64_t nanon;                                              // (a) slots that hold a page
+  uint64_t peak_pages, peak_rss;                               // (a) for VmPeak, VmHWM
+  int ref;                                                     // (a) references to the structure
+  int users;       // (a) processes that use it; the last one empties it (I7)
+  struct list all; // (aslist.lock)
 };
 
 enum { SLOT_SWAPPED = 1, SLOT_HUGE = 2 }; // low bits of a slot word, reserved from the first day
 
 struct aspace *aspace_create(void);           // users 1; 0 if no memory
 struct aspace *aspace_use(struct aspace *as); // one user more (CLONE_VM)
-void aspace_unuse(struct aspace *as);         // one less; the last unmaps everything. May sleep; as is not loaded by the caller's CPU any more than lazily
+// one less; the last unmaps everything. May sleep; as is not loaded by the caller's CPU any more than lazily
+void aspace_unuse(struct aspace *as);
 struct aspace *aspace_get(struct aspace *as); // keeps only the structure (for /proc)
 void aspace_put(struct aspace *as);
 struct spinlock *aspace_slot_lock(struct aspace *as, vaddr_t va);
-void aspace_setup(void);                        // mm_init's: caches
-struct aspace *aspace_each(struct aspace *as);  // the next in the list of all, referenced; puts `as` (0: the first)
+void aspace_setup(void);                       // mm_init's: caches
+struct aspace *aspace_each(struct aspace *as); // the next in the list of all, referenced; puts `as` (0: the first)
 // May `pages` more of this kind be mapped? 0, -ENOMEM, -EAGAIN (limit.memlock).
 int aspace_room(struct aspace *as, uint64_t pages, int prot, int flags) REQUIRES_READ(as->lock);
 // Take pages and translations out of [lo, hi); the caller finishes sd. false: there were none.
 bool aspace_zap(struct aspace *as, vaddr_t lo, vaddr_t hi, struct shootdown *sd) REQUIRES(as->lock);
-vaddr_t aspace_next(struct aspace *as, vaddr_t va, vaddr_t hi); // first address that may have a slot or an entry, or hi
+// first address that may have a slot or an entry, or hi
+vaddr_t aspace_next(struct aspace *as, vaddr_t va, vaddr_t hi);
 // Take [lo, hi) out: regions onto `gone`, pages and translations away. false: there were none, so nothing to prune.
-bool aspace_cut(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[2], struct list *gone) REQUIRES(as->lock);
+bool aspace_cut(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[2], struct list *gone)
+    REQUIRES(as->lock);
 struct aspace_part { // one mapped piece of a range
   vaddr_t lo, hi;
   struct mobj *obj; // referenced; 0: none
@@ -386,14 +401,16 @@ struct aspace_part { // one mapped piece of a range
 };
 // The first mapped piece of [lo, hi); -ENOMEM into *err where something is missing before it. false: none is left.
 bool aspace_part(struct aspace *as, vaddr_t lo, vaddr_t hi, struct aspace_part *part, int *err);
-void aspace_prune(struct aspace *as, vaddr_t lo, vaddr_t hi) REQUIRES(as->lock); // nodes and tables nothing needs any more
+// nodes and tables nothing needs any more
+void aspace_prune(struct aspace *as, vaddr_t lo, vaddr_t hi) REQUIRES(as->lock);
 uint64_t aspace_rss(struct aspace *as); // pages: the larger of slots in use and entries present
 // Unmap [lo, hi). 0 or -ENOMEM, then nothing changed. Holds no lock; sleeps.
 int aspace_unmap(struct aspace *as, vaddr_t lo, vaddr_t hi);
-int aspace_unmap_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[2], struct list *gone) REQUIRES(as->lock);
+int aspace_unmap_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[2], struct list *gone)
+    REQUIRES(as->lock);
 // fork. 0: *child is a new space that shares every page copy-on-write. -ENOMEM, -EINTR; nothing changed then.
 int aspace_fork(struct aspace *parent, struct aspace **child);
-void aspace_check(struct aspace *as);   // check.c: panics if I1..I5 do not hold; takes as.lock for writing
+void aspace_check(struct aspace *as); // check.c: panics if I1..I5 do not hold; takes as.lock for writing
 void mobj_check(struct mobj *obj);
 // Debug kernels check a program's space and the objects in it at every check_every-th end of a call or trap (option
 // check=N; 0: never). Holds nothing.
@@ -404,45 +421,56 @@ void check_now_and_then(struct aspace *as);
 #define check_now_and_then(as) ((void)(as))
 #endif
 
-// ---- fault.c ------------------------------------------------------------------------------------------------------------
+// ---- fault.c
 
 enum { FAULT_RETRY = 1 };
-struct fault_stats { uint64_t minor, major, cow, zero, file; }; // (a) totals since start, for /proc/vmstat
+struct fault_stats {
+  uint64_t minor, major, cow, zero, file;
+}; // (a) totals since start, for /proc/vmstat
 extern struct fault_stats fault_stats;
-// Resolve one fault at va for access `want` (PROT_R, PROT_W or PROT_X). Holds nothing, interrupts on; sleeps.
-// 0: try again, it works now. -EFAULT: no mapping. -EACCES: not permitted. -EIO: the object cannot give the page (past its
+// Resolve one fault at va for access `want` (PROT_R, PROT_W or PROT_X). Holds nothing, interrupts on; sleeps. 0: try
+// again, it works now. -EFAULT: no mapping. -EACCES: not permitted. -EIO: the object cannot give the page (past its
 // end, disk error, no space): SIGBUS. -ENOMEM. -EINTR: being killed. *major (may be 0): waited for the disk.
 int fault(struct aspace *as, vaddr_t va, int want, bool *major);
 
-// ---- anon.c (slots; all under the stretch's slot lock) ------------------------------------------------------------------
+// ---- anon.c (slots; all under the stretch's slot lock)
 
-struct page *anon_get(struct aspace *as, vaddr_t va);                              // borrowed; 0: empty
-bool anon_set(struct aspace *as, vaddr_t va, struct page *pg, struct spare *spare); // takes over the reference; false: too few nodes
-struct page *anon_replace(struct aspace *as, vaddr_t va, struct page *pg);         // slot is not empty: the old page, now the caller's
-bool anon_exclusive(struct page *pg);                                              // may it be written in place?
-int anon_need(struct aspace *as, vaddr_t va); // nodes that anon_set would take; as.lock suffices
+struct page *anon_get(struct aspace *as, vaddr_t va); // borrowed; 0: empty
+// takes over the reference; false: too few nodes
+bool anon_set(struct aspace *as, vaddr_t va, struct page *pg, struct spare *spare);
+// slot is not empty: the old page, now the caller's
+struct page *anon_replace(struct aspace *as, vaddr_t va, struct page *pg);
+bool anon_exclusive(struct page *pg);            // may it be written in place?
+int anon_need(struct aspace *as, vaddr_t va);    // nodes that anon_set would take; as.lock suffices
 bool anon_filled(struct aspace *as, vaddr_t va); // a hint, without the slot lock
-vaddr_t anon_next(struct aspace *as, vaddr_t va, vaddr_t hi); // first address with a page in [va, hi), or hi; as.lock suffices
+// first address with a page in [va, hi), or hi; as.lock suffices
+vaddr_t anon_next(struct aspace *as, vaddr_t va, vaddr_t hi);
 struct page *anon_take(struct aspace *as, vaddr_t va); // empty one slot: its page is the caller's; 0 if it was empty
-void anon_share(struct aspace *parent, struct aspace *child, vaddr_t lo, vaddr_t hi, struct spare *spare); // fork; one leaf
+// fork; one leaf
+void anon_share(struct aspace *parent, struct aspace *child, vaddr_t lo, vaddr_t hi, struct spare *spare);
 bool anon_reserve(struct aspace *as, vaddr_t va, struct spare *spare); // make the nodes for va; false: too few
-void anon_prune(struct aspace *as, vaddr_t lo, vaddr_t hi) REQUIRES(as->lock); // give back empty nodes where nothing is mapped
-// Empty the slots of [lo, hi), one stretch at most; pages go to sd (stops when it is full): the first address not done.
+// give back empty nodes where nothing is mapped
+void anon_prune(struct aspace *as, vaddr_t lo, vaddr_t hi) REQUIRES(as->lock);
+// Empty the slots of [lo, hi), one stretch at most; pages go to sd (stops when it is full): the first address not
+// done.
 vaddr_t anon_drop(struct aspace *as, vaddr_t lo, vaddr_t hi, struct shootdown *sd);
 
-// ---- mmap.c: map, protect, brk --------------------------------------------------------------------------------------------
+// ---- mmap.c: map, protect, brk
 
-enum map_how { MAP_HINT, MAP_EXACT, MAP_EXACT_EMPTY, MAP_LOW32 }; // where; MAP_EXACT replaces, MAP_EXACT_EMPTY is -EEXIST
+// where; MAP_EXACT replaces, MAP_EXACT_EMPTY is -EEXIST
+enum map_how { MAP_HINT, MAP_EXACT, MAP_EXACT_EMPTY, MAP_LOW32 };
 struct map_request {
-  vaddr_t addr; // page aligned
-  uint64_t len; // page aligned, not 0
+  vaddr_t addr;             // page aligned
+  uint64_t len;             // page aligned, not 0
   int prot, maxprot, flags; // enum prot, enum region_flag
   enum map_how how;
-  struct mobj *obj; // one reference is taken on success; 0: anonymous private. Shared anonymous: the caller makes a shm.
+  // one reference is taken on success; 0: anonymous private. Shared anonymous: the caller makes a shm.
+  struct mobj *obj;
   uint64_t pgoff;
-  void *tag;        // taken with region_tags->get on success
+  void *tag; // taken with region_tags->get on success
 };
-// Record a region; touches no page. *at: where. -ENOMEM (room, limit, count), -EEXIST, -EINVAL, -EPERM (below MMAP_MIN).
+// Record a region; touches no page. *at: where. -ENOMEM (room, limit, count), -EEXIST, -EINVAL, -EPERM (below
+// MMAP_MIN).
 int aspace_map(struct aspace *as, const struct map_request *rq, vaddr_t *at);
 int aspace_protect(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, bool growsdown); // -ENOMEM hole, -EACCES
 vaddr_t aspace_brk(struct aspace *as, vaddr_t want); // the break now: `want`, or the old one
@@ -451,24 +479,29 @@ int aspace_populate(struct aspace *as, vaddr_t lo, vaddr_t hi, int want);
 extern uint64_t vm_max_map_count;
 uint64_t vm_committed(void); // pages of private writable regions, all spaces
 
-// ---- mremap.c, advise.c, sync.c -----------------------------------------------------------------------------------------
+// ---- mremap.c, advise.c, sync.c
 
 enum { REMAP_MAYMOVE = 1, REMAP_FIXED = 2, REMAP_DONTUNMAP = 4 };
-int aspace_remap(struct aspace *as, vaddr_t old, uint64_t old_len, uint64_t new_len, int flags, vaddr_t fixed, vaddr_t *at);
-int aspace_discard(struct aspace *as, vaddr_t lo, vaddr_t hi);                 // MADV_DONTNEED; -ENOMEM hole, -EINVAL locked
+int aspace_remap(struct aspace *as, vaddr_t old, uint64_t old_len, uint64_t new_len, int flags, vaddr_t fixed,
+                 vaddr_t *at);
+// MADV_DONTNEED; -ENOMEM hole, -EINVAL locked
+int aspace_discard(struct aspace *as, vaddr_t lo, vaddr_t hi);
 // Linux's MADV_* numbers. MADV_REMOVE only for objects without a store; for files the caller goes to the file system.
 int aspace_advise(struct aspace *as, vaddr_t lo, vaddr_t hi, int advice);
-// Flags of every region in [lo, hi): mlock, munlock, mseal. -ENOMEM: a hole (the mapped parts were done), or no memory;
+// Flags of every region in [lo, hi): mlock, munlock, mseal. -ENOMEM: a hole (the mapped parts were done), or no memory.
 // -EAGAIN: too many regions.
 int aspace_set_flags(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int clear);
-int aspace_resident(struct aspace *as, vaddr_t lo, vaddr_t hi, uint8_t *vec);  // mincore: one byte a page, kernel buffer
-int aspace_sync(struct aspace *as, vaddr_t lo, vaddr_t hi, bool wait);         // msync; -ENOMEM hole
+// mincore: one byte a page, kernel buffer
+int aspace_resident(struct aspace *as, vaddr_t lo, vaddr_t hi, uint8_t *vec);
+int aspace_sync(struct aspace *as, vaddr_t lo, vaddr_t hi, bool wait); // msync; -ENOMEM hole
 
-// ---- pin.c: the kernel's access to a program's memory ----------------------------------------------------------------------
-// The kernel never faults on user memory: these look in the pmap under the slot lock, and call fault() themselves when the
-// entry is not there or too narrow. Hold no spin lock, no inode lock of a mapped file below RANK_ASPACE's rule, nothing above it.
+// ---- pin.c: the kernel's access to a program's memory
+// The kernel never faults on user memory: these look in the pmap under the slot lock, and call fault() themselves when
+// the entry is not there or too narrow. Hold no spin lock, no inode lock of a mapped file below RANK_ASPACE's rule,
+// nothing above it.
 
-// 0 or -EFAULT (also for -EACCES, -EIO; I03), -ENOMEM, -EINTR. On an error some bytes may have been moved: *done says how many (may be 0).
+// 0 or -EFAULT (also for -EACCES, -EIO; I03), -ENOMEM, -EINTR. On an error some bytes may have been moved: *done says
+// how many (may be 0).
 int copyin(struct aspace *as, void *dst, vaddr_t src, size_t n, size_t *done);
 int copyout(struct aspace *as, vaddr_t dst, const void *src, size_t n, size_t *done);
 int zeroout(struct aspace *as, vaddr_t dst, size_t n, size_t *done);
@@ -476,19 +509,22 @@ int zeroout(struct aspace *as, vaddr_t dst, size_t n, size_t *done);
 int64_t copyin_string(struct aspace *as, char *dst, vaddr_t src, size_t size);
 // Reference the page at va, present for `want` (FOR_READ only for the source of write(2)). page_put when done.
 int pin(struct aspace *as, vaddr_t va, enum mobj_access how, struct page **pp);
-// The word at va (4-aligned) if it can be read without waiting, under the slot lock: 0, or -EFAULT: fault in and try again.
+// The word at va (4-aligned) if it can be read without waiting, under the slot lock: 0, or -EFAULT: fault in and try
+// again.
 int peek_u32(struct aspace *as, vaddr_t va, uint32_t *value);
-// Compare-and-swap on a user word, without waiting. 0 and *old = what was there; -EFAULT: fault in (PROT_W), try again.
+// Compare-and-swap on a user word, without waiting. 0 and *old = what was there; -EFAULT: fault in (PROT_W), try
+// again.
 int cas_u32(struct aspace *as, vaddr_t va, uint32_t *old, uint32_t want);
 // Identity of a futex word: shared object and byte offset, or address space and address. *obj is not referenced.
 int futex_key(struct aspace *as, vaddr_t va, bool private_, const void **obj, uint64_t *off);
 
-// ---- reclaim.c -------------------------------------------------------------------------------------------------------------
+// ---- reclaim.c
 
-void reclaim_start(void);          // the thread that keeps some frames free
-void reclaim_kick(void);           // frames are short; any context
+void reclaim_start(void); // the thread that keeps some frames free
+void reclaim_kick(void);  // frames are short; any context
 // Free up to n frames from clean cached pages: how many. Holds nothing; sleeps.
 uint64_t reclaim_now(uint64_t n);
-// Others who can free memory: called by the reclaim thread, holding nothing, with a number of things wanted; how many it let go.
+// Others who can free memory: called by the reclaim thread, holding nothing, with a number of things wanted; how many
+// it let go.
 void reclaim_register(uint64_t (*shrink)(uint64_t n));
-void mm_init(void);                // caches, zero page, lists; after frame_add
+void mm_init(void); // caches, zero page, lists; after frame_add

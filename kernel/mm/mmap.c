@@ -58,7 +58,7 @@ pages_mapped(struct aspace *as, vaddr_t lo, vaddr_t hi)
 
 // Where, and may it be? The last step that can fail, but for a sealed region that would be replaced.
 static int
-map_place(struct aspace *as, const struct map_request *rq, vaddr_t *at)
+map_place(struct aspace *as, const struct map_request *rq, vaddr_t *at) REQUIRES(as->lock)
 {
   uint64_t pages = rq->len >> PAGE_SHIFT, over = 0;
   bool exact = rq->how == MAP_EXACT || rq->how == MAP_EXACT_EMPTY;
@@ -94,7 +94,7 @@ map_fill_in(struct region *r, const struct map_request *rq, vaddr_t at)
 
 static int
 map_locked(struct aspace *as, const struct map_request *rq, struct region *spare[SPARES], struct list *gone,
-           vaddr_t *at)
+           vaddr_t *at) REQUIRES(as->lock)
 {
   struct region *r;
   int err = map_place(as, rq, at);
@@ -137,7 +137,8 @@ aspace_map(struct aspace *as, const struct map_request *request, vaddr_t *at)
 
 // ---- protect
 
-// Take from the entries of [lo, hi) what `prot` does not allow. Untouched memory costs nothing. Needs as.lock for writing.
+// Take from the entries of [lo, hi) what `prot` does not allow. Untouched memory costs nothing. Needs as.lock for
+// writing.
 static void
 protect_entries(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, struct shootdown *sd)
 {
@@ -238,7 +239,7 @@ aspace_protect(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, bool growsdo
 
 // [lo, hi) becomes heap. false: it may not.
 static bool
-brk_grow(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[SPARES])
+brk_grow(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[SPARES]) REQUIRES(as->lock)
 {
   struct map_request rq = {
       .addr = lo,

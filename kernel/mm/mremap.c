@@ -1,9 +1,9 @@
-// mremap.c -- grow, shrink and move a mapping. Moving takes slot words from the old addresses to the new ones and copies
-// no page; entries are rebuilt by faults.
-// While a region that maps an object moves, obj->maplock is held from the first slot to the change of its bounds: who
-// walks the mappers finds pages and bounds either all at the old place or all at the new. The nodes for the new place are
-// made before anything is changed, so a move cannot fail half-way. as.lock is held for writing throughout, so nothing can
-// be entered at the new place before every CPU has forgotten the old one.
+// mremap.c -- grow, shrink and move a mapping. Moving takes slot words from the old addresses to the new ones and
+// copies no page; entries are rebuilt by faults. While a region that maps an object moves, obj->maplock is held from
+// the first slot to the change of its bounds: who walks the mappers finds pages and bounds either all at the old place
+// or all at the new. The nodes for the new place are made before anything is changed, so a move cannot fail half-way.
+// as.lock is held for writing throughout, so nothing can be entered at the new place before every CPU has forgotten the
+// old one.
 // Must not know what is mapped there.
 #include "core/print.h"
 #include "mm/mm.h"
@@ -50,7 +50,7 @@ remap_decode(const struct remap *m)
 
 // Make the nodes for every page that will move. false: no memory, and nothing has changed.
 static bool
-move_reserve(struct remap *m)
+move_reserve(struct remap *m) REQUIRES(m->as->lock)
 {
   vaddr_t va = m->old, end = m->old + min(m->old_len, m->new_len);
 
@@ -124,14 +124,13 @@ move_leave_behind(struct remap *m, const struct region *moved, uint64_t pgoff, i
 
 // r is exactly [old, old + old_len), the target is free, the nodes are there: cannot fail.
 static void
-move_region(struct remap *m, struct region *r)
+move_region(struct remap *m, struct region *r) REQUIRES(m->as->lock)
 {
   uint64_t pgoff = r->pgoff;
   int flags = r->flags;
   struct shootdown sd;
 
-  if(r->obj)
-    sleep_acquire(&r->obj->maplock);
+  region_maplock(r);
   shootdown_begin(&sd, m->as->pmap);
   move_slots(m, &sd);
   shootdown_finish(&sd);
@@ -140,8 +139,7 @@ move_region(struct remap *m, struct region *r)
   r->end = m->at + m->new_len;
   r->flags &= ~REGION_HEAP;
   region_link(m->as, r);
-  if(r->obj)
-    sleep_release(&r->obj->maplock);
+  region_mapunlock(r);
   if(m->flags & REMAP_DONTUNMAP)
     move_leave_behind(m, r, pgoff, flags);
   else
@@ -172,7 +170,7 @@ remap_place(struct remap *m)
 
 // old_len 0: a second mapping of the same shared pages.
 static int
-remap_double(struct remap *m, struct region *r)
+remap_double(struct remap *m, struct region *r) REQUIRES(m->as->lock)
 {
   struct region *copy = m->spare[SPARE_NEW];
   int err = r->flags & REGION_SHARED ? aspace_room(m->as, m->new_len >> PAGE_SHIFT, r->prot, r->flags) : -EINVAL;
@@ -195,7 +193,7 @@ remap_double(struct remap *m, struct region *r)
 }
 
 static int
-remap_move(struct remap *m)
+remap_move(struct remap *m) REQUIRES(m->as->lock)
 {
   struct aspace *as = m->as;
   int err = remap_place(m);
@@ -203,16 +201,16 @@ remap_move(struct remap *m)
   if(err == 0 && (m->flags & REMAP_DONTUNMAP)) {
     struct region *r = region_find(as, m->old);
 
-    err = aspace_room(as, m->old_len >> PAGE_SHIFT, r->prot, r->flags & ~REGION_LOCKED);
+    err = aspace_room(m->as, m->old_len >> PAGE_SHIFT, r->prot, r->flags & ~REGION_LOCKED);
   }
   if(err == 0 && !move_reserve(m))
     err = -ENOMEM;
   if(err)
     return err;
 
-  aspace_cut(as, m->at, m->at + m->new_len, m->spare + SPARE_TARGET, &m->gone); // not pruned: the nodes are for us
+  aspace_cut(m->as, m->at, m->at + m->new_len, m->spare + SPARE_TARGET, &m->gone); // not pruned: the nodes are for us
   if(m->old_len > m->new_len) {
-    aspace_cut(as, m->old + m->new_len, m->old + m->old_len, m->spare + SPARE_SOURCE_END, &m->gone);
+    aspace_cut(m->as, m->old + m->new_len, m->old + m->old_len, m->spare + SPARE_SOURCE_END, &m->gone);
     m->old_len = m->new_len;
   }
   regions_split_at(as, m->old, m->spare + SPARE_SOURCE);
@@ -223,7 +221,7 @@ remap_move(struct remap *m)
 
 // The mapping becomes larger, or moves. It has to be one region.
 static int
-remap_grow(struct remap *m, struct region *r)
+remap_grow(struct remap *m, struct region *r) REQUIRES(m->as->lock)
 {
   uint64_t more = m->new_len > m->old_len ? m->new_len - m->old_len : 0;
   vaddr_t end = m->old + m->new_len;
@@ -249,7 +247,7 @@ remap_grow(struct remap *m, struct region *r)
 }
 
 static int
-remap_locked(struct remap *m)
+remap_locked(struct remap *m) REQUIRES(m->as->lock)
 {
   struct region *r = region_find(m->as, m->old);
 

@@ -36,14 +36,15 @@ stretch_unmap(struct region *r, vaddr_t lo, vaddr_t hi, bool copies, struct shoo
   bool shared = r->flags & REGION_SHARED;
 
   spin_acquire(l);
+  if(copies && !shared)
+    hi = anon_drop(r->as, lo, hi,
+                   sd); // first: an entry may only go with its slot, or a fault could fill in before the finish
   if(shared || copies)
     pmap_remove(sd, lo, hi);
   else
     for(vaddr_t va = lo; va < hi; va += PAGE_SIZE)
       if(anon_get(r->as, va) == 0)
         pmap_remove(sd, va, va + PAGE_SIZE);
-  if(copies && !shared)
-    hi = anon_drop(r->as, lo, hi, sd);
   spin_release(l);
   return hi;
 }
@@ -55,8 +56,7 @@ mappers_unmap(struct mobj *obj, uint64_t lo, uint64_t hi, bool copies)
   struct shootdown sd;
   vaddr_t va, end;
 
-  list_for_each(it, &obj->mappers)
-  {
+  list_for_each(it, &obj->mappers) {
     struct region *r = list_entry(it, struct region, mapper);
 
     if(!region_shows(r, lo, hi, &va, &end))
@@ -88,8 +88,7 @@ mappers_used(struct mobj *obj, uint64_t lo, uint64_t hi)
   bool used = false;
   vaddr_t va, end;
 
-  list_for_each(it, &obj->mappers)
-  {
+  list_for_each(it, &obj->mappers) {
     struct region *r = list_entry(it, struct region, mapper);
 
     if(!region_shows(r, lo, hi, &va, &end))
@@ -127,8 +126,7 @@ mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi)
   vaddr_t va, end, next;
 
   sleep_acquire(&obj->maplock);
-  list_for_each(it, &obj->mappers)
-  {
+  list_for_each(it, &obj->mappers) {
     struct region *r = list_entry(it, struct region, mapper);
 
     // A private region, and one that may never write, has no writable entry of an object page.

@@ -1,12 +1,12 @@
-// pin.c -- the kernel's access to a program's memory.
-// The kernel never faults on user addresses. It looks at the entry as the CPU would, with the slot lock held, and moves
-// the bytes through its own mapping of all memory; where the entry is missing or too narrow it lets go, calls fault() and
-// tries again. A writable entry means (I2) that the page is dirty or exclusively ours, and whoever takes that right away
-// needs the same lock: so no reference, no BUSY and no bookkeeping here.
+// pin.c -- the kernel's access to a program's memory. The kernel never faults on user addresses. It looks at the entry
+// as the CPU would, with the slot lock held, and moves the bytes through its own mapping of all memory; where the entry
+// is missing or too narrow it lets go, calls fault() and tries again. A writable entry means (I2) that the page is
+// dirty or exclusively ours, and whoever takes that right away needs the same lock: so no reference, no BUSY and no
+// bookkeeping here.
 //
 // as.lock is held for reading beside it, because the upper page tables go only with it held for writing; nothing is
-// waited for with either. Only the futex words are looked at without it: a CPU that runs the space with interrupts off is
-// waited for before a table goes.
+// waited for with either. Only the futex words are looked at without it: a CPU that runs the space with interrupts off
+// is waited for before a table goes.
 // Must not know what is being copied, or for whom.
 #include "core/print.h"
 #include "lib/atomic.h"

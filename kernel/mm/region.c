@@ -1,8 +1,9 @@
-// region.c -- arithmetic on regions: a tree by address that knows the largest gap below each node; find, split, merge, cut.
+// region.c -- arithmetic on regions: a tree by address that knows the largest gap below each node; find, split, merge,
+// cut.
 // Typical: region_find_room / region_link + region_attach / region_merge to map; regions_cut / (translations go) /
-// regions_detach / unlock / regions_release to unmap. Needs as.lock, for writing where it changes something; what a walker
-// of obj->mappers reads (bounds, pgoff, the list) changes under obj->maplock too.
-// Allocates nothing under a lock. Must not know pages, slots or page tables.
+// regions_detach / unlock / regions_release to unmap. Needs as.lock, for writing where it changes something; what a
+// walker of obj->mappers reads (bounds, pgoff, the list) changes under obj->maplock too. Allocates nothing under a
+// lock. Must not know pages, slots or page tables.
 #include "core/print.h"
 #include "lib/atomic.h"
 #include "mm/mm.h"
@@ -287,7 +288,7 @@ region_commits(int prot, int flags)
 void
 region_account(struct aspace *as, struct region *r, int sign)
 {
-  uint64_t pages = ((r->end - r->start) >> PAGE_SHIFT) * sign;
+  uint64_t n = (r->end - r->start) >> PAGE_SHIFT, pages = sign < 0 ? -n : n;
 
   as->total_pages += pages;
   if(region_is_data(r->prot, r->flags))
@@ -426,19 +427,32 @@ region_dup(struct region *to, const struct region *from)
     to->tag = region_tags->get(to->tag);
 }
 
+// obj->maplock of a region that has an object; nothing for one that has none.
+void
+region_maplock(struct region *r) UNCHECKED // conditional
+{
+  if(r->obj)
+    sleep_acquire(&r->obj->maplock);
+}
+
+void
+region_mapunlock(struct region *r) UNCHECKED // conditional
+{
+  if(r->obj)
+    sleep_release(&r->obj->maplock);
+}
+
 // New bounds for r, which may reach into free space but keeps its place in the order. Needs as.lock for writing.
 void
 region_resize(struct aspace *as, struct region *r, vaddr_t start, vaddr_t end)
 {
   assert_held(&as->lock);
   region_account(as, r, -1);
-  if(r->obj)
-    sleep_acquire(&r->obj->maplock);
+  region_maplock(r);
   r->pgoff += (int64_t)(start - r->start) >> PAGE_SHIFT;
   r->start = start;
   r->end = end;
-  if(r->obj)
-    sleep_release(&r->obj->maplock);
+  region_mapunlock(r);
   region_account(as, r, 1);
   region_regap(as, r);
   region_regap(as, region_next(r));
@@ -455,13 +469,11 @@ region_split(struct aspace *as, struct region *r, vaddr_t at, struct region *spa
   region_dup(spare, r);
   spare->start = at;
   spare->pgoff = region_index(r, at);
-  if(r->obj)
-    sleep_acquire(&r->obj->maplock);
+  region_maplock(r);
   r->end = at;
-  if(r->obj) {
+  if(r->obj)
     mapper_add(spare, &r->mapper);
-    sleep_release(&r->obj->maplock);
-  }
+  region_mapunlock(r);
   tree_insert(as, spare);
 }
 
@@ -480,14 +492,13 @@ static void
 region_join(struct aspace *as, struct region *a, struct region *b)
 {
   tree_remove(as, b);
-  if(a->obj)
-    sleep_acquire(&a->obj->maplock);
+  region_maplock(a);
   a->end = b->end;
-  if(a->obj) {
+  if(a->obj)
     mapper_del(b);
-    sleep_release(&a->obj->maplock);
+  region_mapunlock(a);
+  if(b->obj)
     mobj_put(b->obj);
-  }
   region_regap(as, region_next(a));
   if(b->tag)
     region_tags->put(b->tag);

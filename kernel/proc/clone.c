@@ -171,6 +171,7 @@ thread_like_me(const struct clone_args *a, struct thread **out)
   arch_thread_fork(t, me->regs, a->stack ? a->stack + a->stack_size : 0, a->tls, a->flags & CLONE_SETTLS);
   memcpy(t->name, me->name, sizeof(t->name));
   t->affinity = me->affinity;
+  t->nice = atomic_get_relaxed(&me->nice);
   t->mask = me->mask;
   t->strace = me->strace;
   t->clear_tid = (a->flags & CLONE_CHILD_CLEARTID) ? a->child_tid : 0;

@@ -3,6 +3,7 @@
 // A table with one reference is changed by its own thread only, and others only look at it: that thread looks without
 // the lock. `lowest_free` is a lower bound: below it everything is taken.
 // Must not know what a file is.
+#include "fs/filelock.h"
 #include "lib/atomic.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
@@ -98,6 +99,14 @@ fdtable_copy(struct fdtable *t)
   return n;
 }
 
+// A process that closes any descriptor of a file loses its record locks on it.
+static void
+close_file(struct fdtable *t, struct file *f)
+{
+  filelock_drop(f->inode, t);
+  file_put(f);
+}
+
 void
 fdtable_put(struct fdtable *t)
 {
@@ -105,7 +114,7 @@ fdtable_put(struct fdtable *t)
     return;
   for(int i = 0; i < t->size; i++)
     if(t->file[i])
-      file_put(t->file[i]);
+      close_file(t, t->file[i]);
   kfree(t->file);
   kfree(t->cloexec);
   kfree(t);
@@ -197,7 +206,7 @@ fd_close(struct fdtable *t, int fd)
   spin_release(&t->lock);
   if(f == 0)
     return -EBADF;
-  file_put(f);
+  close_file(t, f);
   return 0;
 }
 
@@ -223,7 +232,7 @@ fd_dup_to(struct fdtable *t, int from, int to, bool cloexec, uint64_t limit)
   }
   spin_release(&t->lock);
   if(old)
-    file_put(old);
+    close_file(t, old);
   if(e)
     file_put(f);
   return e ? e : to;

@@ -180,7 +180,7 @@ enqueue_if(struct aspace *as, vaddr_t addr, uint32_t val, bool private_, struct 
 }
 
 static int
-wait_queued(struct futex_waiter *w, uint64_t deadline)
+wait_queued(struct futex_waiter *w, uint64_t deadline) UNCHECKED // the bucket is known only once it is locked
 {
   int r;
 

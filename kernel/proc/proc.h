@@ -174,6 +174,7 @@ struct thread {
   bool queued;                            // (Q) in its CPU's tree: runnable, not running
   uint64_t vruntime;                      // (Q) nanoseconds run, as fairness sees it
   uint64_t slice_end;                     // (Q)
+  int nice;                               // (a) -20 first .. 19 last
   struct held held;                       // (t)
   void (*entry)(void *);                  // (c) kernel threads
   void *entry_arg;                        // (c)
@@ -404,7 +405,8 @@ int signal_suspend(const sigset *mask);
 int64_t signal_timedwait(const sigset *set, struct siginfo *info, uint64_t deadline);
 void signal_mask_until_return(const sigset *mask); // ppoll, pselect: the old mask comes back at delivery or return
 sigset signal_waiting_set(void);                   // rt_sigpending
-void signal_recalc(struct thread *t) REQUIRES(t->proc->lock); // sig_pending anew, after a change of mask or queues
+// sig_pending anew, after a change of mask or queues. t->proc->lock is held (asserted: clang knows it by other names).
+void signal_recalc(struct thread *t);
 // arch/sigframe.c
 int sigframe_build(struct regs *r, int sig, const struct siginfo *si, const struct sigaction *sa,
                    sigset mask);                       // 0 or -EFAULT: SIGSEGV
@@ -481,6 +483,8 @@ void procinfo_init(void);                         // fills procfs_hooks
 void proc_show_all(void);                         // Ctrl-P and panic: one line a process
 extern const struct proc_file *const sysinfo_top; // sysinfo.c: /proc's own files; ends with name 0
 int procmaps_maps(struct textbuf *t, int pid);    // procmaps.c
+int sysinfo_mounts(struct textbuf *t, int pid);   // sysinfo.c
+int sysinfo_mountinfo(struct textbuf *t, int pid);
 int procmaps_smaps(struct textbuf *t, int pid);
 // proclink.c, for procfs_hooks
 int proclink_exe(int pid, struct dentry **out);

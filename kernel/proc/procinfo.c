@@ -21,6 +21,7 @@ struct view { // one process, as the files below need it; everything copied or r
   sigset pending, shared_pending, blocked, ignored, caught;
   struct proctimes times;
   uint64_t minflt, majflt, nvcsw, nivcsw, affinity;
+  int nice;
 };
 
 // R, S, T or Z. held: p->lock
@@ -110,6 +111,7 @@ view_get(int pid, struct view *v)
     v->nthreads = p->nthreads;
     v->cpu = p->leader->cpu;
     v->affinity = p->leader->affinity;
+    v->nice = p->leader->nice;
     view_signals(v, p);
     view_threads(v, p);
   }
@@ -135,7 +137,7 @@ show_stat(struct textbuf *t, int pid)
   text(t, "%d (%s) %c %d %d %d %d -1 0 ", pid, v.name, v.state, v.ppid, v.pgid, v.sid, v.tty);
   text(t, "%lu %lu %lu %lu ", v.minflt, v.p->cminflt, v.majflt, v.p->cmajflt);
   text(t, "%lu %lu %lu %lu ", v.times.user / TICK, v.times.system / TICK, v.times.cuser / TICK, v.times.csystem / TICK);
-  text(t, "%d 0 %d 0 %lu ", PRIORITY, v.nthreads, v.p->start_time / TICK);
+  text(t, "%d %d %d 0 %lu ", PRIORITY + v.nice, v.nice, v.nthreads, v.p->start_time / TICK);
   text(t, "%lu %lu %lu ", v.as ? v.as->total_pages << PAGE_SHIFT : 0, v.as ? aspace_rss(v.as) : 0,
        proc_limit(v.p, RLIMIT_RSS));
   text(t, "0 0 %lu 0 0 ", v.as ? v.as->stack_top : 0);
@@ -495,6 +497,8 @@ static const struct proc_file files[] = {
     {.name = "comm", .mode = WRITE_OWN, .show = show_comm, .store = store_comm},
     {.name = "limits", .mode = READ_ALL, .show = show_limits},
     {.name = "oom_score_adj", .mode = WRITE_OWN, .show = show_oom_adj, .store = store_oom_adj},
+    {.name = "mounts", .mode = READ_ALL, .show = sysinfo_mounts},
+    {.name = "mountinfo", .mode = READ_ALL, .show = sysinfo_mountinfo},
     {.name = "exe", .mode = LINK_MODE, .link = proclink_exe, .readlink = proclink_text_exe},
     {.name = "cwd", .mode = LINK_MODE, .link = proclink_cwd, .readlink = proclink_text_cwd},
     {.name = "root", .mode = LINK_MODE, .link = proclink_root, .readlink = proclink_text_root},

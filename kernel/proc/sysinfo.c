@@ -180,8 +180,8 @@ show_interrupts(struct textbuf *t, int pid)
 
 // ---- file systems and disks
 
-static int
-show_mounts(struct textbuf *t, int pid)
+int
+sysinfo_mounts(struct textbuf *t, int pid)
 {
   char *buf = kzalloc(PATH_MAX);
 
@@ -192,6 +192,39 @@ show_mounts(struct textbuf *t, int pid)
 
     text(t, "%s %s %s %s,relatime%s 0 0\n", fs->source[0] ? fs->source : fs->type, at ? at : "?", fs->type,
          fs->readonly ? "ro" : "rw", fs->noexec ? ",noexec" : "");
+  }
+  kfree(buf);
+  return 0;
+}
+
+// The number of the mount with this root; the list's order is the order of mounting.
+static int
+mount_number(const struct fs *wanted)
+{
+  int n = 0, found = 0;
+
+  for(struct fs *fs = mount_next(0); fs; fs = mount_next(fs))
+    if(++n && fs == wanted)
+      found = n;
+  return found;
+}
+
+int
+sysinfo_mountinfo(struct textbuf *t, int pid)
+{
+  enum { MINOR_BITS = 8, MINOR = 255 };
+  char *buf = kzalloc(PATH_MAX);
+  int n = 0;
+
+  if(buf == 0)
+    return -ENOMEM;
+  for(struct fs *fs = mount_next(0); fs; fs = mount_next(fs)) {
+    char *at = fs->on ? dentry_path(fs->on, vfs_root, buf, PATH_MAX, false) : "/";
+    const char *mode = fs->readonly ? "ro" : "rw";
+
+    text(t, "%d %d %lu:%lu / %s %s,relatime%s - ", ++n, fs->on ? mount_number(fs->on->fs) : 0, fs->dev >> MINOR_BITS,
+         fs->dev & MINOR, at ? at : "?", mode, fs->noexec ? ",noexec" : "");
+    text(t, "%s %s %s\n", fs->type, fs->source[0] ? fs->source : fs->type, mode);
   }
   kfree(buf);
   return 0;
@@ -371,7 +404,7 @@ static const struct proc_file files[] = {
     {.name = "loadavg", .mode = READ_ALL, .show = show_loadavg},
     {.name = "cpuinfo", .mode = READ_ALL, .show = show_cpuinfo},
     {.name = "interrupts", .mode = READ_ALL, .show = show_interrupts},
-    {.name = "mounts", .mode = READ_ALL, .show = show_mounts},
+    {.name = "mounts", .mode = READ_ALL, .show = sysinfo_mounts},
     {.name = "filesystems", .mode = READ_ALL, .show = show_filesystems},
     {.name = "diskstats", .mode = READ_ALL, .show = show_diskstats},
     {.name = "cmdline", .mode = READ_ALL, .show = show_cmdline},

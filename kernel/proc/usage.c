@@ -4,7 +4,21 @@
 // the clock interrupt samples where it fell, and time is divided as the samples were.
 #include "core/cpu.h"
 #include "core/time.h"
+#include "lib/atomic.h"
 #include "proc/proc.h"
+
+// What `ns` count for a thread's turn: each step of niceness makes them a quarter more, or a fifth less.
+static uint64_t
+weighted(uint64_t ns, int nice)
+{
+  enum { MORE = 4, LESS = 5 };
+
+  for(; nice > 0; nice--)
+    ns += ns / MORE;
+  for(; nice < 0; nice++)
+    ns -= ns / LESS;
+  return ns;
+}
 
 // Bring the running thread's times up to `now`. Interrupts are off. What was not sampled is divided as the samples were.
 void
@@ -18,7 +32,7 @@ usage_account(struct thread *t, uint64_t now)
     c->idle_ns += ran;
     return;
   }
-  t->vruntime += ran;
+  t->vruntime += weighted(ran, atomic_get_relaxed(&t->nice));
   samples = t->user_ticks + t->system_ticks;
   user = t->proc == 0 ? 0 : samples ? ran * t->user_ticks / samples : ran / 2;
   t->user_ns += user;

@@ -78,6 +78,9 @@ enum {
   F_SETPIPE_SZ,
   F_GETPIPE_SZ,
 };
+enum { F_OFD_GETLK = 36, F_OFD_SETLK, F_OFD_SETLKW };
+enum { F_RDLCK, F_WRLCK, F_UNLCK };
+enum { LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8 };
 enum { FD_CLOEXEC = 1, CLOSE_RANGE_UNSHARE = 2, CLOSE_RANGE_CLOEXEC = 4 };
 enum { FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIONBIO = 0x5421, FIONREAD = 0x541b };
 enum { UTIME_NOW = 0x3fffffff, UTIME_OMIT = 0x3ffffffe };

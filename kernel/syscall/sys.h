@@ -89,6 +89,9 @@ int64_t fd_add(struct file *f, bool cloexec); // takes the reference, also on er
 uint64_t limit_of(int which);                 // the caller's soft limit
 unsigned umask_now(void);
 sysfn sys_close, sys_close_range, sys_dup, sys_dup2, sys_dup3, sys_pipe, sys_pipe2, sys_fcntl, sys_ioctl;
+// ---- sys_lock.c
+int64_t record_lock(struct file *f, int fd, unsigned cmd, vaddr_t arg); // fcntl's F_GETLK and so on, or -EINVAL
+sysfn sys_flock;
 // ---- sys_open.c
 sysfn sys_open, sys_openat, sys_creat, sys_memfd_create;
 // ---- sys_io.c
@@ -148,6 +151,7 @@ sysfn sys_rt_sigpending, sys_rt_sigtimedwait, sys_rt_sigqueueinfo, sys_rt_tgsigq
 sysfn sys_nanosleep, sys_clock_nanosleep, sys_clock_gettime, sys_clock_getres, sys_clock_settime, sys_gettimeofday;
 sysfn sys_settimeofday, sys_time, sys_alarm, sys_setitimer, sys_getitimer, sys_restart_syscall;
 // ---- sys_limit.c
+void limit_memlock_publish(void); // the caller's CAP_IPC_LOCK came or went: what mm may lock for it now
 sysfn sys_prlimit64, sys_getrlimit, sys_setrlimit, sys_getrusage, sys_times;
 // ---- sys_misc.c
 sysfn sys_uname, sys_sethostname, sys_setdomainname, sys_sysinfo, sys_getrandom, sys_syslog, sys_reboot, sys_socket;

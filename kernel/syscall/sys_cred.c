@@ -16,6 +16,7 @@ static void
 cred_swap(struct cred *new)
 {
   struct thread *t = thread_self();
+  bool could_lock = cred_capable(CAP_IPC_LOCK);
   struct cred *old;
 
   spin_acquire(&t->proc->lock);
@@ -23,6 +24,8 @@ cred_swap(struct cred *new)
   t->cred = new;
   spin_release(&t->proc->lock);
   cred_put(old);
+  if(could_lock != cred_capable(CAP_IPC_LOCK))
+    limit_memlock_publish();
 }
 
 // Put new ids in force. Capabilities follow the user ids: they come and go with 0.

@@ -239,8 +239,7 @@ sys_mount(const uint64_t *a)
   if(e == 0) {
     fsctx_names(thread_self(), &c);
     e = vfs_mount(&c, s[MOUNT_SOURCE] ? page_va(s[MOUNT_SOURCE]) : "none", page_va(s[MOUNT_TARGET]),
-                  s[MOUNT_TYPE] ? page_va(s[MOUNT_TYPE]) : "", a[3],
-                  s[MOUNT_OPTIONS] ? page_va(s[MOUNT_OPTIONS]) : 0);
+                  s[MOUNT_TYPE] ? page_va(s[MOUNT_TYPE]) : "", a[3], s[MOUNT_OPTIONS] ? page_va(s[MOUNT_OPTIONS]) : 0);
     namectx_put(&c);
   }
   mount_strings_put(s, MOUNT_STRINGS);

@@ -203,7 +203,7 @@ file_set_flags(struct file *f, unsigned mask, unsigned flags)
 }
 
 static int64_t
-fcntl_file(struct file *f, unsigned cmd, uint64_t arg)
+fcntl_file(struct file *f, int fd, unsigned cmd, uint64_t arg)
 {
   int e;
 
@@ -212,7 +212,7 @@ fcntl_file(struct file *f, unsigned cmd, uint64_t arg)
   case F_SETFL: file_set_flags(f, SETFL_MASK, arg); return 0;
   case F_GETPIPE_SZ: return pipe_size(f);
   case F_SETPIPE_SZ: e = pipe_resize(f, (uint32_t)arg); return e < 0 ? e : pipe_size(f);
-  default: return -EINVAL;
+  default: return record_lock(f, fd, cmd, arg);
   }
 }
 
@@ -235,7 +235,7 @@ sys_fcntl(const uint64_t *a)
     fd_cloexec(files, a[0], a[2] & FD_CLOEXEC);
     r = 0;
     break;
-  default: r = f->flags & O_PATH && cmd != F_GETFL ? -EBADF : fcntl_file(f, cmd, a[2]); break;
+  default: r = f->flags & O_PATH && cmd != F_GETFL ? -EBADF : fcntl_file(f, a[0], cmd, a[2]); break;
   }
   file_put(f);
   return r;

@@ -18,6 +18,12 @@ limit_publish(struct aspace *as, int which, uint64_t cur)
   rw_write_release(&as->lock);
 }
 
+void
+limit_memlock_publish(void)
+{
+  limit_publish(user_as(), RLIMIT_MEMLOCK, limit_of(RLIMIT_MEMLOCK));
+}
+
 static int
 limit_check(const struct rlimit *new, const struct rlimit *old, int which)
 {

@@ -33,7 +33,7 @@ populate_next(struct aspace *as, vaddr_t *lo, vaddr_t hi, vaddr_t *end, int *wan
 
   rw_read(&as->lock);
   r = region_find_from(as, *lo);
-  found = r && r->start < hi;
+  found = r && *lo < hi && r->start < hi;
   if(found) {
     *lo = max(*lo, r->start);
     *end = min(hi, r->end);
@@ -74,6 +74,20 @@ mlock_range(vaddr_t addr, uint64_t len, vaddr_t *lo, vaddr_t *hi)
   return *hi < *lo || len > USER_TOP ? -EINVAL : 0;
 }
 
+// Bytes of [lo, hi) that are not locked yet.
+static uint64_t
+bytes_unlocked(struct aspace *as, vaddr_t lo, vaddr_t hi)
+{
+  uint64_t n = hi - lo;
+
+  rw_read(&as->lock);
+  for(struct region *r = region_find_from(as, lo); r && r->start < hi; r = region_next(r))
+    if(r->flags & REGION_LOCKED)
+      n -= min(hi, r->end) - max(lo, r->start);
+  rw_read_release(&as->lock);
+  return n;
+}
+
 // Too many regions is -EAGAIN to madvise, -ENOMEM here.
 static int
 mlock_flags(vaddr_t lo, vaddr_t hi, int set, int clear)
@@ -91,7 +105,7 @@ mlock_do(vaddr_t addr, uint64_t len, bool touch)
   int e = mlock_range(addr, len, &lo, &hi);
 
   if(e == 0)
-    e = mlock_room(as, hi - lo, -ENOMEM); // L03
+    e = mlock_room(as, bytes_unlocked(as, lo, hi), -ENOMEM); // L03
   if(e || lo == hi)
     return e;
   e = mlock_flags(lo, hi, REGION_LOCKED, 0); // L02

@@ -1,4 +1,4 @@
-// sys_sched.c -- which CPU, and how urgently. There is one policy, SCHED_OTHER, and one niceness, 0.
+// sys_sched.c -- which CPU, and how urgently. There is one policy, SCHED_OTHER.
 #include "lib/string.h"
 #include "syscall/sys.h"
 
@@ -150,30 +150,101 @@ sys_sched_get_priority_min(const uint64_t *a)
   return policy_realtime(a[0]) ? REALTIME_MIN : policy_known(a[0]) ? 0 : -EINVAL;
 }
 
-enum { PRIO_PROCESS, PRIO_PGRP, PRIO_USER, NICE_RAW = 20 }; // the raw call answers 20 - nice
+enum { PRIO_PROCESS, PRIO_PGRP, PRIO_USER };
+enum { NICE_RAW = 20, NICE_FIRST = -20, NICE_LAST = 19 }; // the raw call answers 20 - nice
 
-static int64_t
-prio_who(uint32_t which, int who)
+struct nice { // what getpriority and setpriority do to each thread they mean
+  bool set;
+  int value;      // the one to set; the lowest seen
+  int found, err; // threads; what setting one said last
+};
+
+static int
+nice_set(struct thread *t, int value)
 {
+  struct thread *me = thread_self();
+  uint64_t floor = NICE_RAW - proc_limit(me->proc, RLIMIT_NICE);
+
+  if(t->proc != me->proc && me->cred->euid != t->cred->uid && me->cred->euid != t->cred->euid &&
+     !cred_capable(CAP_SYS_NICE))
+    return -EPERM;
+  if(value < atomic_get(&t->nice) && value < (int64_t)floor && !cred_capable(CAP_SYS_NICE))
+    return -EACCES;
+  atomic_set(&t->nice, value);
+  return 0;
+}
+
+static void
+nice_thread(struct nice *n, struct thread *t)
+{
+  int e = n->set ? nice_set(t, n->value) : 0;
+
+  n->found++;
+  if(e)
+    n->err = e;
+  if(!n->set)
+    n->value = min(n->value, atomic_get(&t->nice));
+}
+
+static bool
+nice_means(struct proc *p, int which, uint32_t who)
+{
+  struct cred *mine = thread_self()->cred;
+
+  if(which == PRIO_PGRP)
+    return atomic_get(&p->pgid) == (who ? who : atomic_get(&current_proc()->pgid));
+  return p->leader && p->leader->cred->uid == (who ? who : mine->uid);
+}
+
+static void
+nice_all(struct nice *n, int which, uint32_t who)
+{
+  struct proc *next;
+
+  for(struct proc *p = proc_next(0); p; p = next) {
+    spin_acquire(&p->lock);
+    if(nice_means(p, which, who))
+      list_for_each(it, &p->threads)
+        nice_thread(n, list_entry(it, struct thread, in_proc));
+    spin_release(&p->lock);
+    next = proc_next(p->pid);
+    proc_put(p);
+  }
+}
+
+// 0, or why not.
+static int64_t
+nice_each(struct nice *n, uint32_t which, int who)
+{
+  struct thread *t;
+
   if(which > PRIO_USER)
     return -EINVAL;
-  return which == PRIO_PROCESS && who ? sched_exists(who) : 0;
+  if(which != PRIO_PROCESS) {
+    nice_all(n, which, who);
+  } else if((t = sched_thread(who)) != 0) {
+    if(t->proc)
+      nice_thread(n, t);
+    thread_put(t);
+  }
+  return n->found ? n->err : -ESRCH;
 }
 
 int64_t
 sys_getpriority(const uint64_t *a)
 {
-  int64_t r = prio_who(a[0], a[1]);
+  struct nice n = {.value = NICE_LAST};
+  int64_t r = nice_each(&n, a[0], a[1]);
 
-  return r ? r : NICE_RAW;
+  return r ? r : NICE_RAW - n.value;
 }
 
 int64_t
 sys_setpriority(const uint64_t *a)
 {
-  int64_t r = prio_who(a[0], a[1]);
+  struct nice n = {.set = true, .value = min(max((int)a[2], (int)NICE_FIRST), (int)NICE_LAST)};
 
-  return r || !(int)a[2] ? r : (int)a[2] < 0 && !cred_capable(CAP_SYS_NICE) ? -EACCES : -EPERM;
+  return nice_each(&n, a[0], a[1]);
 }
 
 int64_t

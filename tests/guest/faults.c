@@ -24,17 +24,17 @@ catch_all(void)
     sigaction(sigs[i], &sa, 0);
 }
 
-#define expect_signal(statement, sig, code, addr)                                                                             \
-  do {                                                                                                                        \
-    catch_all();                                                                                                              \
-    got_sig = 0;                                                                                                              \
-    if(sigsetjmp(back, 1) == 0) {                                                                                             \
-      statement;                                                                                                              \
-      t_fail(__FILE__, __LINE__, "%s: expected signal %d, saw none", #statement, sig);                                        \
-    } else if(got_sig != (sig) || got_code != (code) || got_addr != (void *)(addr)) {                                         \
-      t_fail(__FILE__, __LINE__, "%s: expected signal %d code %d at %p, saw %d code %d at %p", #statement, sig, code,         \
-             (void *)(addr), got_sig, got_code, got_addr);                                                                    \
-    }                                                                                                                         \
+#define expect_signal(statement, sig, code, addr)                                                                      \
+  do {                                                                                                                 \
+    catch_all();                                                                                                       \
+    got_sig = 0;                                                                                                       \
+    if(sigsetjmp(back, 1) == 0) {                                                                                      \
+      statement;                                                                                                       \
+      t_fail(__FILE__, __LINE__, "%s: expected signal %d, saw none", #statement, sig);                                 \
+    } else if(got_sig != (sig) || got_code != (code) || got_addr != (void *)(addr)) {                                  \
+      t_fail(__FILE__, __LINE__, "%s: expected signal %d code %d at %p, saw %d code %d at %p", #statement, sig, code,  \
+             (void *)(addr), got_sig, got_code, got_addr);                                                             \
+    }                                                                                                                  \
   } while(0)
 
 static volatile char sink;
@@ -122,13 +122,13 @@ TEST(undefined_opcode)
 }
 
 // Each privileged or odd instruction ends in a signal, whichever Linux gives; the machine goes on.
-#define try_instruction(text, want)                          \
-  do {                                                       \
-    catch_all();                                             \
-    got_sig = 0;                                             \
-    if(sigsetjmp(back, 1) == 0)                              \
-      __asm__ volatile(text : : : "memory", "rax", "rcx", "rdx"); \
-    expect_eq(got_sig, want);                                \
+#define try_instruction(text, want)                                                                                    \
+  do {                                                                                                                 \
+    catch_all();                                                                                                       \
+    got_sig = 0;                                                                                                       \
+    if(sigsetjmp(back, 1) == 0)                                                                                        \
+      __asm__ volatile(text : : : "memory", "rax", "rcx", "rdx");                                                      \
+    expect_eq(got_sig, want);                                                                                          \
   } while(0)
 
 TEST(every_exception_a_program_can_raise)
@@ -266,8 +266,15 @@ jump_wild(void *arg)
 
 TEST(wild_jumps_kill_only_the_jumper)
 {
-  static const unsigned long to[] = {0, 1, 0x7ffffffff000, 0x7fffffffffff, 0x800000000000, 0xffff7fffffffffff, 0xffff800000000000,
-                                     0xffffffff80100000, 0xffffffffffffffff};
+  static const unsigned long to[] = {0,
+                                     1,
+                                     0x7ffffffff000,
+                                     0x7fffffffffff,
+                                     0x800000000000,
+                                     0xffff7fffffffffff,
+                                     0xffff800000000000,
+                                     0xffffffff80100000,
+                                     0xffffffffffffffff};
 
   for(unsigned i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
     int status = in_child(jump_wild, (void *)to[i]);
@@ -285,7 +292,8 @@ smash_stack_pointer(void *arg)
 
 TEST(wild_stack_pointers_kill_only_the_owner)
 {
-  static const unsigned long to[] = {0, 8, 0x7ffffffffff8, 0x800000000000, 0xffff800000000000, 0xffffffff80100000, 0xfffffffffffffff8};
+  static const unsigned long to[] = {
+      0, 8, 0x7ffffffffff8, 0x800000000000, 0xffff800000000000, 0xffffffff80100000, 0xfffffffffffffff8};
 
   for(unsigned i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
     int status = in_child(smash_stack_pointer, (void *)to[i]);
@@ -309,7 +317,10 @@ TEST(hostile_sigreturn_kills_only_its_caller)
       unsigned long *frame = (unsigned long *)map(16 * PAGE);
 
       memset(frame, 0xa5, 16 * PAGE);
-      __asm__ volatile("mov %0, %%rsp; mov $15, %%eax; syscall; ud2" : : "r"(kinds[i].at ? (void *)kinds[i].at : frame) : "memory");
+      __asm__ volatile("mov %0, %%rsp; mov $15, %%eax; syscall; ud2"
+                       :
+                       : "r"(kinds[i].at ? (void *)kinds[i].at : frame)
+                       : "memory");
     }
     waitpid(pid, &status, 0);
     if(!WIFSIGNALED(status))

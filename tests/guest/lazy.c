@@ -87,7 +87,8 @@ TEST(touching_k_neighbours_uses_k_frames)
     long used = frames_used(touch_pages, &t);
 
     if(used < t.k || used > t.k + t.k / TABLE_SHARE + SLACK)
-      t_fail(__FILE__, __LINE__, "%d pages touched: expected %d to %d frames, saw %ld", t.k, t.k, t.k + t.k / TABLE_SHARE + SLACK, used);
+      t_fail(__FILE__, __LINE__, "%d pages touched: expected %d to %d frames, saw %ld", t.k, t.k,
+             t.k + t.k / TABLE_SHARE + SLACK, used);
     munmap(t.p, HUGE_BYTES);
   }
 }
@@ -111,7 +112,8 @@ TEST(reading_untouched_memory_uses_no_frame)
   only_here();
   used = frames_used(read_pages, &t);
   if(used > t.k / 512 + SLACK) // page tables only
-    t_fail(__FILE__, __LINE__, "16384 pages read: expected at most %d frames (tables), saw %ld", t.k / 512 + SLACK, used);
+    t_fail(__FILE__, __LINE__, "16384 pages read: expected at most %d frames (tables), saw %ld", t.k / 512 + SLACK,
+           used);
   t.p[5 * PAGE] = 7; // the shared page of zeros must stay zero (R18)
   expect(t.p[6 * PAGE] == 0 && t.p[5 * PAGE] == 7);
 }

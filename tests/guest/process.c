@@ -46,7 +46,8 @@ TEST_TIMED(fork_exec_exit_10000_times_leaks_nothing, 600) // E07
   for(int i = 0; i < rounds; i++)
     need(run(argv, none) == 0);
   if(here() && before - free_frames() > 32)
-    t_fail(__FILE__, __LINE__, "expected MemFree where it was, %ld frames are missing after %d rounds", before - free_frames(), rounds);
+    t_fail(__FILE__, __LINE__, "expected MemFree where it was, %ld frames are missing after %d rounds",
+           before - free_frames(), rounds);
 }
 
 TEST(exit_status_is_exact)
@@ -123,7 +124,10 @@ TEST(failing_exec_leaves_the_old_image) // E06
   int fd = open("/tmp/notelf", O_CREAT | O_RDWR | O_TRUNC, 0755);
 
   p[0] = 5;
-  need(write(fd, "\x7f" "ELFgarbage", 11) == 11);
+  need(write(fd,
+             "\x7f"
+             "ELFgarbage",
+             11) == 11);
   close(fd);
   expect_errno(execve("/tmp/notelf", argv, 0), ENOEXEC);
   expect_errno(execve("/tmp/nonexistent", argv, 0), ENOENT);

@@ -69,14 +69,14 @@ touch(enum touch how, const volatile void *p)
   return touch_sig;
 }
 
-#define expect_touch(how, p, sig)                                                                           \
-  do {                                                                                                      \
-    const volatile void *p_ = (p);                                                                          \
-    int s_ = touch(how, p_);                                                                                \
-    if(s_ != (sig))                                                                                         \
-      t_fail(__FILE__, __LINE__, "%s of %s: expected signal %d, saw %d", #how, #p, sig, s_);                \
-    else if(s_ && touch_addr != p_)                                                                         \
-      t_fail(__FILE__, __LINE__, "%s of %s: si_addr %p, expected %p", #how, #p, touch_addr, p_);            \
+#define expect_touch(how, p, sig)                                                                                      \
+  do {                                                                                                                 \
+    const volatile void *p_ = (p);                                                                                     \
+    int s_ = touch(how, p_);                                                                                           \
+    if(s_ != (sig))                                                                                                    \
+      t_fail(__FILE__, __LINE__, "%s of %s: expected signal %d, saw %d", #how, #p, sig, s_);                           \
+    else if(s_ && touch_addr != p_)                                                                                    \
+      t_fail(__FILE__, __LINE__, "%s of %s: si_addr %p, expected %p", #how, #p, touch_addr, p_);                       \
   } while(0)
 
 // mmap as the kernel has it: libc checks some arguments itself.

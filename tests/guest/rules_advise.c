@@ -83,7 +83,8 @@ TEST(dontneed_in_a_child_leaves_the_parents_pages) // A08, K01
 TEST(dontneed_on_files) // A09, A10
 {
   int fd = temp_pages(3);
-  char *p = file_at(fd, 3 * PAGE, RW, MAP_PRIVATE), *s = file_at(fd, 3 * PAGE, RW, MAP_SHARED), *a = map_shared(2 * PAGE);
+  char *p = file_at(fd, 3 * PAGE, RW, MAP_PRIVATE), *s = file_at(fd, 3 * PAGE, RW, MAP_SHARED),
+       *a = map_shared(2 * PAGE);
 
   memset(p, 'P', 2 * PAGE);
   s[PAGE] = 'S';
@@ -182,6 +183,12 @@ TEST(dontfork) // A14
 }
 
 static void
+middle_is_gone(void *arg)
+{
+  expect_eq(((char *)arg)[PAGE], 0);
+}
+
+static void
 middle_is_zero(void *arg)
 {
   char *p = arg;
@@ -190,7 +197,7 @@ middle_is_zero(void *arg)
   expect_eq(differing(p + PAGE, PAGE, 0), 0);
   expect_eq(differing(p + 2 * PAGE, PAGE, 'k'), 0);
   p[PAGE] = 'c';
-  expect_eq(in_child(all_there, p) != 0, 1); // inherited: a grandchild sees zeros too
+  expect_eq(in_child(middle_is_gone, p), 0); // inherited: a grandchild sees zeros too
 }
 
 TEST(wipeonfork) // A15
@@ -281,19 +288,19 @@ store_and_look(void *arg)
 
 TEST_TIMED(dontneed_under_other_cpus, 120) // A23
 {
-  enum { N = 3, OTHERS = 16 };
+  enum { N = 3, OTHERS = 8, ROUNDS = 200, LOOKS = 4 };
   pthread_t t[N];
   void *bad;
 
   busy_page = map(PAGE);
   for(long i = 0; i < N; i++)
     need(pthread_create(&t[i], 0, store_and_look, (void *)i) == 0);
-  for(int i = 0; i < 1000; i++) {
+  for(int i = 0; i < ROUNDS; i++) {
     char *q = map(OTHERS * PAGE);
 
     need(advise(busy_page, PAGE, MADV_DONTNEED) == 0);
     memset(q, 'q', OTHERS * PAGE); // takes the frame that came free
-    for(int k = 0; k < 20; k++)
+    for(int k = 0; k < LOOKS; k++)
       if(differing(q, OTHERS * PAGE, 'q') != 0) {
         t_fail(__FILE__, __LINE__, "round %d: another CPU stores to a frame that was given back", i);
         break;

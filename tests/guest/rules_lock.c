@@ -119,7 +119,7 @@ TEST(mlockall_future) // L09
   expect(mlockall(MCL_FUTURE) == 0);
   p = map(16 * PAGE);
   expect_eq(resident(p, 16 * PAGE), 16);
-  expect_eq(locked_kib(), 64);
+  expect(locked_kib() >= 64); // and what libc mapped meanwhile
   old = (char *)syscall(SYS_brk, 0);
   need((char *)syscall(SYS_brk, old + 4 * PAGE) == old + 4 * PAGE);
   expect(locked_kib() >= 64 + 16);

@@ -96,7 +96,8 @@ TEST(none_and_back_keeps_contents) // R09
   f[PAGE] = 'F';
   s[2 * PAGE] = 'S';
   for(int i = 0; i < 3; i++) {
-    expect(protect(p, 4 * PAGE, PROT_NONE) == 0 && protect(s, 4 * PAGE, PROT_NONE) == 0 && protect(f, 4 * PAGE, PROT_NONE) == 0);
+    expect(protect(p, 4 * PAGE, PROT_NONE) == 0 && protect(s, 4 * PAGE, PROT_NONE) == 0 &&
+           protect(f, 4 * PAGE, PROT_NONE) == 0);
     expect_touch(LOAD, p + PAGE, SIGSEGV);
     expect_touch(LOAD, s + PAGE, SIGSEGV);
     expect_touch(STORE, f + PAGE, SIGSEGV);
@@ -181,6 +182,20 @@ TEST(write_then_execute) // R13, F17
     need(protect(p, PAGE, RW) == 0);
     expect_touch(RUN, p, SIGSEGV);
   }
+}
+
+TEST(jumping_out_of_the_handler) // G08
+{
+  char *p = map_prot(PAGE, PROT_NONE);
+  sigset_t before, after;
+
+  sigprocmask(SIG_BLOCK, 0, &before);
+  for(int i = 0; i < 200; i++) {
+    expect_touch(i % 2 ? LOAD : STORE, p + i, SIGSEGV); // were it still blocked, the next would kill
+    expect_eq(touch_code, SEGV_ACCERR);
+  }
+  sigprocmask(SIG_BLOCK, 0, &after);
+  expect(sigismember(&before, SIGSEGV) == 0 && sigismember(&after, SIGSEGV) == 0);
 }
 
 // mprotect must not make the frame that both have writable in place, whoever does it.

@@ -79,7 +79,8 @@ mtime_ns(int fd, bool change)
   struct stat st;
 
   need(fstat(fd, &st) == 0);
-  return change ? st.st_ctim.tv_sec * 1000000000ll + st.st_ctim.tv_nsec : st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec;
+  return change ? st.st_ctim.tv_sec * 1000000000ll + st.st_ctim.tv_nsec
+                : st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec;
 }
 
 TEST(a_store_changes_the_times) // Y15, J01

@@ -44,12 +44,12 @@ t_add(const char *name, void (*fn)(void), int seconds)
   t_tests[t_ntests++].seconds = seconds;
 }
 
-#define TEST_TIMED(test, secs)                                \
-  static void test(void);                                     \
-  __attribute__((constructor)) static void t_reg_##test(void) \
-  {                                                           \
-    t_add(#test, test, secs);                                 \
-  }                                                           \
+#define TEST_TIMED(test, secs)                                                                                         \
+  static void test(void);                                                                                              \
+  __attribute__((constructor)) static void t_reg_##test(void)                                                          \
+  {                                                                                                                    \
+    t_add(#test, test, secs);                                                                                          \
+  }                                                                                                                    \
   static void test(void)
 #define TEST(name) TEST_TIMED(name, TEST_SECONDS)
 
@@ -67,33 +67,33 @@ t_fail(const char *file, int line, const char *f, ...)
   dprintf(2, "%s\n", text);
 }
 
-#define expect(x)                                                        \
-  do {                                                                   \
-    if(!(x))                                                             \
-      t_fail(__FILE__, __LINE__, "expected: %s (errno %d)", #x, errno); \
+#define expect(x)                                                                                                      \
+  do {                                                                                                                 \
+    if(!(x))                                                                                                           \
+      t_fail(__FILE__, __LINE__, "expected: %s (errno %d)", #x, errno);                                                \
   } while(0)
-#define expect_eq(a, b)                                                                                     \
-  do {                                                                                                      \
-    long long a_ = (long long)(a), b_ = (long long)(b);                                                     \
-    if(a_ != b_)                                                                                            \
-      t_fail(__FILE__, __LINE__, "%s: expected %lld (%#llx), saw %lld (%#llx)", #a, b_, b_, a_, a_);        \
+#define expect_eq(a, b)                                                                                                \
+  do {                                                                                                                 \
+    long long a_ = (long long)(a), b_ = (long long)(b);                                                                \
+    if(a_ != b_)                                                                                                       \
+      t_fail(__FILE__, __LINE__, "%s: expected %lld (%#llx), saw %lld (%#llx)", #a, b_, b_, a_, a_);                   \
   } while(0)
 // The call fails with exactly this errno.
-#define expect_errno(call, want)                                                                            \
-  do {                                                                                                      \
-    errno = 0;                                                                                              \
-    long r_ = (long)(call);                                                                                 \
-    if(r_ != -1 || errno != (want))                                                                         \
-      t_fail(__FILE__, __LINE__, "%s: expected -1 with errno %d (%s), saw %ld with %d (%s)", #call, want,   \
-             strerror(want), r_, errno, strerror(errno));                                                   \
+#define expect_errno(call, want)                                                                                       \
+  do {                                                                                                                 \
+    errno = 0;                                                                                                         \
+    long r_ = (long)(call);                                                                                            \
+    if(r_ != -1 || errno != (want))                                                                                    \
+      t_fail(__FILE__, __LINE__, "%s: expected -1 with errno %d (%s), saw %ld with %d (%s)", #call, want,              \
+             strerror(want), r_, errno, strerror(errno));                                                              \
   } while(0)
 // Leave the test if this does not hold: what follows needs it.
-#define need(x)                                                                 \
-  do {                                                                          \
-    if(!(x)) {                                                                  \
-      t_fail(__FILE__, __LINE__, "needed: %s (errno %d %s)", #x, errno, strerror(errno)); \
-      _exit(1);                                                                 \
-    }                                                                           \
+#define need(x)                                                                                                        \
+  do {                                                                                                                 \
+    if(!(x)) {                                                                                                         \
+      t_fail(__FILE__, __LINE__, "needed: %s (errno %d %s)", #x, errno, strerror(errno));                              \
+      _exit(1);                                                                                                        \
+    }                                                                                                                  \
   } while(0)
 
 // Private anonymous memory, read and write.

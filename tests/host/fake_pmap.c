@@ -188,7 +188,8 @@ pmap_enter(struct pmap *pm, vaddr_t va, struct page *pg, int prot)
     panic("%#lx: page %p entered over page %p", va, pg, e->pg);
   if(e->tlb && e->tlb != pg)
     panic("%#lx entered before the old translation was shot down", va);
-  // An object's page may become BUSY right after the fault looked: who made it so comes to unmap it, with the slot lock.
+  // An object's page may become BUSY right after the fault looked: who made it so comes to unmap it, with the slot
+  // lock.
   if(page_test(pg, PAGE_BUSY) && pg->obj == 0 && !(prot & PROT_W))
     panic("I2: %#lx: page %p entered while it is BUSY", va, pg);
   if(e->pg == 0) {

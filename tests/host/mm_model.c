@@ -1,6 +1,7 @@
-// mm_model.c -- random operations on address spaces and objects against a flat model: for each page of a window, what is
-// mapped there and which bytes it must show. Memory fails at random, the machine forgets, other CPUs keep translations.
-// After each step the invariants are checked and the number of regions is what merging everything that can be gives.
+// mm_model.c -- random operations on address spaces and objects against a flat model: for each page of a window, what
+// is mapped there and which bytes it must show. Memory fails at random, the machine forgets, other CPUs keep
+// translations. After each step the invariants are checked and the number of regions is what merging everything that
+// can be gives.
 #include <stdlib.h>
 #include <string.h>
 #include "fake_frames.h"

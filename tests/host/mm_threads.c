@@ -1,7 +1,7 @@
 // mm_threads.c -- threads of one address space against each other: each maps, protects, moves, discards and forks in a
-// window of its own and knows what must be there; all store into common pages, each to a byte of its own, which forks of
-// everybody keep turning into copies; others write back, reclaim, truncate and check. Under ThreadSanitizer, a page that
-// is copied while some CPU may still store to it is a data race.
+// window of its own and knows what must be there; all store into common pages, each to a byte of its own, which forks
+// of everybody keep turning into copies; others write back, reclaim, truncate and check. Under ThreadSanitizer, a page
+// that is copied while some CPU may still store to it is a data race.
 #include <stdlib.h>
 #include <string.h>
 #include "fake_frames.h"
@@ -173,7 +173,8 @@ touch_common(struct worker *w)
   must(fake_cpu_store(as, FILE_AT + k * PAGE_SIZE + w->me, ++w->file[k]), 0, "file store");
 }
 
-// Private copies of the file that shrinks and grows: they go with its end, and what is there reads as zeros or as stored.
+// Private copies of the file that shrinks and grows: they go with its end, and what is there reads as zeros or as
+// stored.
 static void
 touch_cut(struct worker *w)
 {

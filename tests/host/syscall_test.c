@@ -276,8 +276,6 @@ aspace_map(struct aspace *a, const struct map_request *r, vaddr_t *at)
   rq = *r;
   if(map_error)
     return map_error;
-  if(r->obj)
-    refs--; // taken over
   *at = r->addr ? r->addr : 0x7000000000;
   return 0;
 }

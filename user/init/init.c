@@ -140,8 +140,13 @@ int
 main(void)
 {
   static char command[8192], word[8];
-  char *const envp[] = {"PATH=/sbin:/usr/sbin:/bin:/usr/bin", "HOME=/root", "TERM=vt100", "USER=root", "LOGNAME=root",
-                        "SHELL=/bin/sh", 0};
+  char *const envp[] = {"PATH=/sbin:/usr/sbin:/bin:/usr/bin",
+                        "HOME=/root",
+                        "TERM=vt100",
+                        "USER=root",
+                        "LOGNAME=root",
+                        "SHELL=/bin/sh",
+                        0};
   char *const shell[] = {"/bin/sh", "-l", 0}, *const once[] = {"/bin/sh", "-c", command, 0};
   struct sigaction sa = {.sa_handler = on_signal};
   int status = 0, one_command;

@@ -100,7 +100,8 @@ sparse_array(void)
   tables = figure("/proc/self/status", "VmPTE") * 1024 / PAGE;
   for(uint64_t i = 0; i < SPARSE_TOUCHES; i++)
     sum += (unsigned char)p[i * step];
-  printf("  %d pages written, one every 16 GiB. Frames used: %ld, of them %ld page tables.\n", SPARSE_TOUCHES, touched, tables);
+  printf("  %d pages written, one every 16 GiB. Frames used: %ld, of them %ld page tables.\n", SPARSE_TOUCHES, touched,
+         tables);
   verdict(touched >= SPARSE_TOUCHES && touched - tables < 3 * SPARSE_TOUCHES, "frames follow what was touched");
   munmap(p, SPARSE_BYTES);
   verdict(before - free_frames() <= SLACK_FRAMES, "munmap gave all back (%ld frames missing)", before - free_frames());
@@ -120,7 +121,8 @@ near_pages(void)
     zero |= p[(size_t)i * PAGE];
   used = before - free_frames();
   printf("  64 MiB read, page by page. Frames used: %ld.\n", used);
-  verdict(zero == 0 && used <= SLACK_FRAMES + 64 * MIB / (2 * MIB), "reading untouched memory shows one shared page of zeros");
+  verdict(zero == 0 && used <= SLACK_FRAMES + 64 * MIB / (2 * MIB),
+          "reading untouched memory shows one shared page of zeros");
   before = free_frames();
   for(int i = 0; i < k; i++)
     p[(size_t)i * PAGE] = 1;
@@ -153,8 +155,8 @@ big_file(void)
     verdict(0, "mmap of %s failed", BIG_FILE);
     return;
   }
-  printf("  %s: %lld MiB, memory: %ld MiB. Mapped and closed; sectors read: %ld.\n", BIG_FILE, (long long)st.st_size / MIB, mem,
-         sectors_read() - reads);
+  printf("  %s: %lld MiB, memory: %ld MiB. Mapped and closed; sectors read: %ld.\n", BIG_FILE,
+         (long long)st.st_size / MIB, mem, sectors_read() - reads);
   verdict(st.st_size / MIB > mem, "the file is larger than memory");
   reads = sectors_read();
   for(int i = 0; i < FILE_TOUCHES; i++)
@@ -210,8 +212,9 @@ int
 main(int argc, char **argv)
 {
   if(argc > 1) {
-    printf("usage: tour\nShows with figures from /proc that nothing is allocated, read or copied before it is touched.\n"
-           "Status 0 if every figure was as it should be.\n");
+    printf(
+        "usage: tour\nShows with figures from /proc that nothing is allocated, read or copied before it is touched.\n"
+        "Status 0 if every figure was as it should be.\n");
     return strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ? 0 : 2;
   }
   printf("\033[1mlazy6: nothing is allocated, read or copied before it is touched.\033[0m\n");
@@ -219,6 +222,7 @@ main(int argc, char **argv)
   near_pages();
   big_file();
   large_fork();
-  printf("\n%s\n", failures ? "The tour FAILED." : "All as it should be. (Faults so far: see /proc/vmstat; try `vmmap self`.)");
+  printf("\n%s\n",
+         failures ? "The tour FAILED." : "All as it should be. (Faults so far: see /proc/vmstat; try `vmmap self`.)");
   return failures != 0;
 }

@@ -24,7 +24,7 @@ struct tlb_request {
 
 static struct tlb_request request[CPU_MAX]; // by initiator
 static uint64_t inbox[CPU_MAX];             // (a) by target: bit per initiator
-static struct pmap *loaded[CPU_MAX];        // by CPU, written by it alone with interrupts off; 0: the kernel's own table
+static struct pmap *loaded[CPU_MAX]; // by CPU, written by it alone with interrupts off; 0: the kernel's own table
 
 void
 pmap_activate(struct pmap *pm)

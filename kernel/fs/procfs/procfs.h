@@ -2,7 +2,8 @@
 #pragma once
 #include "lib/fmt.h"
 
-// Text that is still being made: pieces, so that it may be longer than any block of memory. A failed growth is remembered.
+// Text that is still being made: pieces, so that it may be longer than any block of memory. A failed growth is
+// remembered.
 // Neither call sleeps. {0} is empty.
 struct textpart {
   struct textpart *next;
