@@ -10,6 +10,7 @@ import difflib, glob, os, random, re, shutil, subprocess, sysconfig, tempfile, t
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+BASE = "bash sh timeout rm mkdir cat sort sed seq sleep touch ls wc head tail tr cut md5sum cksum env basename grep"
 CASE_SECONDS = int(os.environ.get("CASE_SECONDS") or 150)
 
 
@@ -239,7 +240,7 @@ def suite(name, file, shell, boot, report, skip, wanted="", busybox=None, **kw):
         make_data(f"{folder}/data")
         if busybox is None:
             build_own(tree)
-            for n in "bash timeout rm mkdir sh".split():
+            for n in BASE.split():
                 tree.program(n)
         for c in read_cases(f"{HERE}/programs/{file}"):
             if wanted not in f"{name}/{c.name}":

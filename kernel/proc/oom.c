@@ -10,7 +10,7 @@
 
 enum { ADJ_NEVER = -1000, ADJ_SCALE = 1000 };
 #define PATIENCE (10 * MSEC) // how long a dying victim gets before the caller looks again
-#define STUCK    (2 * NSEC)  // and before another one has to go
+#define STUCK    (10 * NSEC) // and before another one has to go
 
 static uint64_t dying_since; // (a) somebody has been dying at every look since then; 0: nobody was
 
@@ -21,8 +21,11 @@ badness(struct proc *p, bool *dying)
   struct aspace *as = proc_aspace(p);
   int64_t score;
 
-  if(as == 0)
+  if(as == 0) {
+    if(!atomic_get(&p->zombie)) // on its way: its memory is just being emptied
+      *dying = true;
     return 0;
+  }
   if(p->group_exit)
     *dying = true;
   score = aspace_rss(as) + p->oom_score_adj * (int64_t)frames_total() / ADJ_SCALE;

@@ -8,12 +8,11 @@
 
 enum {
   KB_MIB = 1024,
-  MIB = 1 << 20,
+
   DUMP = 1 << 16,
   BASE = 0x400000,
   CODE_OFF = 0x200,
-  IMAGE_MAX = 4 * PAGE,
-  LIMIT_MS = 20000
+  IMAGE_MAX = 4 * PAGE
 };
 
 static char self[4096], big[4096]; // this program, and big50 beside it

@@ -163,6 +163,7 @@ shootdown_finish(struct shootdown *sd)
 {
   uint32_t pending = atomic_get(&sd->pm->pending), mine = sd->raised;
 
+  assert_may_sleep(); // it spins: another CPU may have to get a spin lock before it answers
   if(pending > mine)
     tlb_broadcast(sd->pm, 0, 0, false);
   else if(mine)
