@@ -10,6 +10,7 @@ enum rank {
   RANK_PIPE = 12,       // sleep: the one sleeping lock that is held while user memory is touched besides the two above
   RANK_ASPACE = 15,     // sleep rw
   RANK_TXN = 20,        // sleep: room in the running transaction
+  RANK_COMMIT = 22,     // sleep: who commits or checkpoints a journal
   RANK_PAGE = 30,       // sleep bit: page BUSY
   RANK_MAPLOCK = 40,    // sleep
   RANK_BMAP = 45,       // sleep

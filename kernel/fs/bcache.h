@@ -44,6 +44,9 @@ int buf_get(struct blkdev *dev, uint64_t block, struct buf **out);
 // The same without reading: a block that was not cached is all zeros. For blocks that are about to be filled from scratch;
 // with a journal: txn_new. -ENOMEM, -EINTR.
 int buf_get_new(struct blkdev *dev, uint64_t block, struct buf **out);
+// The block if it is cached and was read, referenced; else 0. Waits for nothing.
+struct buf *buf_get_cached(struct blkdev *dev, uint64_t block);
+void buf_settle(struct buf *b); // wait until it is not BUSY: until a write from b->data that is under way is over
 struct buf *buf_hold(
     struct buf *b); // one reference more of a block that the caller has one of; any lock below RANK_BCACHE
 void buf_put(struct buf *b);
