@@ -193,7 +193,8 @@ enum declare { DECLARED, DECLARE_BUSY, DECLARE_COPY };
 
 // One attempt. *copy: a frame if the caller has one; 0 afterwards if it was used. *undone: a revoke that is void now.
 static enum declare
-declare_try(struct handle *h, struct buf *b, struct page **copy, struct revoke **undone) REQUIRES(h->j->lock)
+declare_try(struct journal *j, struct handle *h, struct buf *b, struct page **copy, struct revoke **undone)
+    REQUIRES(j->lock)
 {
   int p = h->tid & 1;
   bool owed = b->txn[!p] && !b->forget[!p] && !b->logged && b->frozen == 0;
@@ -230,7 +231,7 @@ txn_declare(struct handle *h, struct buf *b)
   assert(h->txn && b->ref > 0);
   do {
     spin_acquire(&j->lock);
-    d = declare_try(h, b, &copy, &undone);
+    d = declare_try(j, h, b, &copy, &undone);
     spin_release(&j->lock);
     if(d == DECLARE_COPY)
       copy = journal_must(copy_alloc);
@@ -260,7 +261,7 @@ txn_new(struct handle *h, uint64_t block, struct buf **out)
 // The block is not to be logged any more. It stays the transaction's until that has committed: what was changed in it must
 // not go home before, and what was committed of it must not afterwards.
 static void
-forget(struct handle *h, struct buf *b) REQUIRES(h->j->lock)
+forget(struct journal *j, struct handle *h, struct buf *b) REQUIRES(j->lock)
 {
   int p = h->tid & 1;
 
@@ -285,7 +286,7 @@ txn_revoke(struct handle *h, uint64_t block)
   r->tid = h->tid;
   spin_acquire(&j->lock);
   if(b)
-    forget(h, b);
+    forget(j, h, b);
   added = revoke_add(&t->revokes, r);
   if(added && t->revokes.n % JBD_REVOKES == 1 && h->credits > 0) {
     h->credits--;
