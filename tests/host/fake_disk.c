@@ -49,10 +49,17 @@ struct job { // a queued request
 };
 
 static void
-record_done(struct fake_disk *d, struct job *job)
+record_done(struct fake_disk *d, struct job *job, int err)
 {
   int now = d->events++;
 
+  if(err) {
+    if(job->write >= 0) {
+      d->write[job->write].durable = now;
+      d->write[job->write].failed = true;
+    }
+    return;
+  }
   if(job->r->op == BLK_WRITE && job->write >= 0)
     d->write[job->write].done = now;
   if(job->r->op == BLK_FLUSH && !d->ignore_flush)
@@ -105,8 +112,8 @@ job_end(struct fake_disk *d, struct job *job)
     err = -EIO;
   else if(r->op == BLK_READ || r->op == BLK_WRITE)
     job_move(d, r);
-  if(d->recording && err == 0)
-    record_done(d, job);
+  if(d->recording)
+    record_done(d, job, err);
   pthread_mutex_unlock(&mutex);
   free(job);
   blk_done(&d->dev, r, err);
@@ -249,7 +256,7 @@ fake_crash_next(struct fake_crash *c)
     return false;
   c->event++;
   for(int i = c->first; i < d->nwrites && d->write[i].asked <= c->event; i++)
-    if(d->write[i].durable == c->event)
+    if(d->write[i].durable == c->event && !d->write[i].failed)
       write_apply(&d->write[i], c->durable);
   while(c->first < d->nwrites && d->write[c->first].durable <= c->event)
     c->first++;

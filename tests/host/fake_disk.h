@@ -17,6 +17,7 @@ struct fake_write { // one write that was recorded
   int asked;   // event at which it was submitted
   int done;    // event at which it was completed; INT_MAX: never
   int durable; // event from which on it cannot be lost; INT_MAX: never
+  bool failed; // it ended with an error at event `durable`, and leaves nothing
 };
 
 struct fake_disk {
