@@ -5,6 +5,7 @@
 #include "journal_world.h"
 #include "lib/errno.h"
 
+enum { HOT = 3, VERSIONS = 100000 };
 enum { CREDITS = 3 }; // besides those for changes: slot 0, a revoke block, a block that is taken again
 
 struct stamp { // at the start of each sector
@@ -236,7 +237,7 @@ slot_change(struct op *o, int i)
   switch(w->now[i].role) {
   case ROLE_FREE: slot_alloc(o, i); break;
   case ROLE_META:
-    if(world_random(w) % 4 != 0)
+    if(world_random(w) % 3 != 0)
       meta_change(o, i);
     else
       meta_free(o, i);
@@ -252,6 +253,17 @@ slot_change(struct op *o, int i)
   }
 }
 
+// Half of the time one of a few, so that a block changes its role several times before the log forgets it.
+static int
+slot_choose(struct world *w)
+{
+  if(w->handles % 16 == 0)
+    w->hot = world_random(w) % (WORLD_SLOTS - HOT - 1);
+  if(world_random(w) % 2)
+    return 1 + w->hot + world_random(w) % HOT;
+  return 1 + world_random(w) % (WORLD_SLOTS - 1);
+}
+
 static void
 handle_body(struct op *o, int ops)
 {
@@ -259,7 +271,7 @@ handle_body(struct op *o, int ops)
   int again = 0;
 
   while(ops-- > 0) {
-    int i = 1 + world_random(w) % (WORLD_SLOTS - 1);
+    int i = slot_choose(w);
     bool meta = w->now[i].role == ROLE_META;
 
     slot_change(o, i);
@@ -355,6 +367,10 @@ world_run(struct world *w, int handles)
       world_sync(w);
     else if(world_random(w) % 6 == 0)
       journal_force(w->j);
+    if(w->now[i].role == ROLE_DATA && world_random(w) % 8 == 0) {
+      data_change(w, i);
+      world_sync(w); // perhaps with nothing to commit
+    }
   }
 }
 
@@ -376,6 +392,36 @@ world_open(struct world *w, bool thread)
   the_world = w;
   w->disk->submitted = thread ? 0 : world_nested;
   return err;
+}
+
+// The power is gone: nothing reaches the disk any more, and what is in memory is dropped.
+void
+world_abandon(struct world *w)
+{
+  w->disk->submitted = 0;
+  w->disk->recording = false;
+  journal_abort(w->j, -EIO);
+  journal_close(w->j);
+  bcache_forget(&w->disk->dev);
+}
+
+// What was never told to be durable may be gone: go on from the state that the disk shows.
+void
+world_rebirth(struct world *w, const unsigned char *bytes)
+{
+  struct stamp st;
+
+  memcpy(&st, bytes + (uint64_t)w->block[0] * JBD_BLOCK, sizeof(st));
+  w->handles = st.version;
+  memcpy(w->now, w->snap[w->handles].slot, sizeof(w->now));
+  for(int i = 0; i < WORLD_SLOTS; i++) {
+    w->dirty[i] = w->now[i].role == ROLE_DATA;
+    if(w->dirty[i])
+      w->now[i].version += VERSIONS; // newer than any that may be there
+  }
+  w->nacks = 0;
+  w->first = w->handles;
+  w->j = 0;
 }
 
 int
@@ -457,7 +503,9 @@ world_check(const struct world *w, const unsigned char *image, int event)
   n = st.version;
   if(st.block != w->block[0] || n < 0 || n > w->handles)
     return "slot 0 is no state";
-  if(n < w->handles && n > 0 && w->snap[n].tid == w->snap[n + 1].tid)
+  if(n < w->first)
+    return "what an earlier recovery found is not there";
+  if(n < w->handles && n > w->first && w->snap[n].tid == w->snap[n + 1].tid)
     return "a transaction is there in part";
   if(a && n < a->handles)
     return "what was acknowledged is not there";

@@ -45,6 +45,8 @@ struct world {
   struct slot now[WORLD_SLOTS];
   bool dirty[WORLD_SLOTS];
   unsigned gens;
+  int hot;   // slots from here on are changed more often
+  int first; // handles that a recovery has found: they are for ever
   struct file file[WORLD_FILES];
   bool nested; // a handle inside another's commit is under way
   // controls: break a rule
@@ -54,6 +56,9 @@ unsigned world_random(struct world *w);
 void world_format(struct world *w, struct fake_disk *d,
                   unsigned seed);             // an empty journal, all slots in their first state
 int world_open(struct world *w, bool thread); // open, replay, start
+void world_abandon(struct world *w);          // the power is cut: close without writing what counts
+// A power cut left `bytes`, already recovered: the world goes on from there.
+void world_rebirth(struct world *w, const unsigned char *bytes);
 int world_close(struct world *w);             // as journal_close
 void world_run(struct world *w, int handles); // random handles, syncs, data
 bool world_handle(struct world *w);           // one; false: the journal is aborted
