@@ -427,7 +427,8 @@ world_rebirth(struct world *w, const unsigned char *bytes)
 int
 world_close(struct world *w)
 {
-  w->disk->submitted = 0;
+  if(w->disk->submitted)
+    w->disk->submitted = 0;
   return journal_close(w->j);
 }
 

@@ -228,7 +228,7 @@ txn_declare(struct handle *h, struct buf *b)
   struct revoke *undone = 0;
   enum declare d;
 
-  assert(h->txn && b->ref > 0);
+  assert(h->txn);
   do {
     spin_acquire(&j->lock);
     d = declare_try(j, h, b, &copy, &undone);
