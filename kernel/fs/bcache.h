@@ -1,6 +1,6 @@
 // bcache.h -- metadata blocks of a disk, cached one frame each. File data never passes here.
-// Typical, to read:   buf_get(dev, block, &b) / read b->data / buf_put(b).
-//          to change: buf_get / txn_declare(h, b) / write b->data / buf_put(b)   (fs/journal/journal.h).
+// Typical, to read:   buf_get(dev, block, &b) / read b->data / buf_put.
+//          to change: buf_get / txn_declare(h, b) / write b->data / buf_put   (fs/journal/journal.h).
 // BUF_BUSY is held by a read of the block, and by the journal while a write from b->data is on its way: nobody else takes
 // it. What two threads must not do to one block at a time is for locks of the file system, not for BUSY.
 // A block that a transaction owns, or that is committed but not yet at home, has a reference of the journal's and so never

@@ -40,7 +40,7 @@ int journal_start(struct journal *j, bool thread);
 // `struct ordered` was forgotten. Works in every state after journal_open. First error: the disk then says "replay me".
 int journal_close(struct journal *j);
 // The device failed or the file system found itself damaged: no commit record is written from now on, txn_begin says
-// -EROFS, waits end with -EIO, s_errno is set. The first call counts. May sleep.
+// -EROFS, waits end with -EIO, s_errno is set soon. The first call counts. Any context, any lock below RANK_WAITQ.
 void journal_abort(struct journal *j, int err);
 int journal_error(const struct journal *j); // why it was aborted, 0: it was not. The file system is read-only then.
 uint32_t journal_max_credits(const struct journal *j); // the most that one txn_begin can get
