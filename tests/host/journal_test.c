@@ -242,7 +242,7 @@ expect_seen(const char *what, void (*prepare)(void), void (*after)(void))
 {
   states = bad = 0;
   first_bad = 0;
-  for(int seed = 1; seed < 9 && bad == 0; seed++) {
+  for(int seed = 1; seed < 40 && bad == 0; seed++) {
     world_start(seed);
     if(prepare)
       prepare();
@@ -357,6 +357,17 @@ reuse_at_once(void)
 TEST(control_freed_blocks_reused_early)
 {
   expect_seen("freed blocks reused before the commit", reuse_at_once, 0);
+}
+
+static void
+drop_at_once(void)
+{
+  w.drop_early = true;
+}
+
+TEST(control_truncate_does_not_wait_for_data)
+{
+  expect_seen("data dropped while the commit is to write it", drop_at_once, 0);
 }
 
 // ---- a disk that fails

@@ -227,6 +227,19 @@ meta_again(struct op *o, int i)
   meta_write(o, i, b);
 }
 
+// Data that the committing transaction is yet to write must not be dropped: a truncate waits for it (ordered_wait). Nested
+// in that commit nobody can.
+static bool
+data_is_due(struct world *w, int i)
+{
+  struct ordered *o = &w->file[i % WORLD_FILES].ordered;
+  struct txn *t = w->j->committing;
+
+  if(w->drop_early)
+    return false;
+  return w->j->flushing == o || (t && o->txn[t->tid & 1] == t);
+}
+
 static void
 slot_change(struct op *o, int i)
 {
@@ -243,7 +256,7 @@ slot_change(struct op *o, int i)
       meta_free(o, i);
     break;
   case ROLE_DATA:
-    if(world_random(w) % 3 == 0) {
+    if(world_random(w) % 3 == 0 && !data_is_due(w, i)) {
       w->dirty[i] = false;
       txn_freed(&o->h, w->block[i], 1);
       w->now[i] = (struct slot){ROLE_FREE, ++w->gens, 0};

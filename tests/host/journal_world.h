@@ -50,7 +50,7 @@ struct world {
   struct file file[WORLD_FILES];
   bool nested; // a handle inside another's commit is under way
   // controls: break a rule
-  bool skip_ordered, reuse_early, skip_revoke;
+  bool skip_ordered, reuse_early, skip_revoke, drop_early;
 };
 unsigned world_random(struct world *w);
 void world_format(struct world *w, struct fake_disk *d,

@@ -94,11 +94,11 @@ void txn_on_commit(struct handle *h, struct txn_hook *k);
 
 // Embedded in an inode whose blocks a transaction allocates: its dirty pages are written before the commit record.
 struct ordered {
-  int (*flush)(
-      struct ordered *o); // (c) write what is dirty, wait (mobj_sync). No locks held; begins no handle. An error
-                          // aborts the journal: who wants to survive a bad data block notes it and returns 0.
-  struct txn *txn[2];     // (J) [tid & 1]
-  struct list in_txn[2];  // (J)
+  // Write what is dirty, and wait (mobj_sync). Called with no lock but RANK_COMMIT's: takes none below it (no inode.lock),
+  // begins no handle. An error aborts the journal: who wants to survive a bad data block notes it and returns 0.
+  int (*flush)(struct ordered *o); // (c)
+  struct txn *txn[2];              // (J) [tid & 1]
+  struct list in_txn[2];           // (J)
 };
 void ordered_init(struct ordered *o, int (*flush)(struct ordered *));
 // Inside a handle that allocates blocks for data, after the pages are DIRTY or before BUSY is given back: before txn_end.
