@@ -10,11 +10,15 @@ enum rank {
   RANK_PIPE = 12,       // sleep: the one sleeping lock that is held while user memory is touched besides the two above
   RANK_ASPACE = 15,     // sleep rw
   RANK_TXN = 20,        // sleep: room in the running transaction
+  RANK_COMMIT = 22,     // sleep: who commits or checkpoints a journal
   RANK_PAGE = 30,       // sleep bit: page BUSY
   RANK_MAPLOCK = 40,    // sleep
   RANK_BMAP = 45,       // sleep
+  RANK_ALLOC = 46,      // sleep: bitmaps and counts of a disk's blocks and inodes
+  RANK_ORPHAN = 47,     // sleep: a disk's list of inodes to be finished, and its superblock
   RANK_BUF = 48,        // sleep bit: one metadata block
   RANK_SPIN_FIRST = 50, // from here on: spin locks
+  RANK_JOURNAL = 50,
   RANK_TTY = 51,
   RANK_ICACHE = 52,
   RANK_DCACHE = 53,

@@ -6,7 +6,7 @@
 #define TRACE_EVENTS(X)                                                                                   \
   X(NONE) X(FAULT) X(MMAP) X(MUNMAP) X(FORK) X(EXEC) X(EXIT) X(SIGNAL) X(SYSCALL)           \
   X(SYSCALL_UNKNOWN) X(SWITCH) X(SHOOTDOWN) X(BLK_SUBMIT) X(BLK_DONE) X(BLK_ERROR) X(OOM) X(RECLAIM)      \
-  X(EXT3_ERROR) X(IRQ) X(WRITEBACK) X(FILL)
+  X(EXT3_ERROR) X(IRQ) X(WRITEBACK) X(FILL) X(COMMIT) X(CHECKPOINT) X(JOURNAL_ABORT)
 // clang-format on
 #define TRACE_ENUM(n) TRACE_##n,
 enum trace_type { TRACE_EVENTS(TRACE_ENUM) TRACE_TYPES };

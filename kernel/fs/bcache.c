@@ -1,12 +1,14 @@
 // bcache.c -- metadata blocks of a disk: a hash of (device, block), and an LRU of those that nobody uses.
 // Whoever finds a block missing enters it BUSY, reads it with no lock held, and wakes the others. A block whose read
-// failed leaves the hash at once, so that the next caller tries again.
-// Knows nothing of what a block holds.
+// failed leaves the hash at once, so that the next caller tries again. A block that the journal has a hand in is never
+// dropped, because the journal holds a reference.
+// Knows nothing of what a block holds, nor what the journal keeps in it.
 #include "fs/bcache.h"
 #include "core/print.h"
 #include "core/thread.h"
 #include "lib/atomic.h"
 #include "lib/hash.h"
+#include "lib/string.h"
 
 enum { BUCKETS = 1024 };
 
@@ -52,6 +54,7 @@ buf_find(struct blkdev *dev, uint64_t block) REQUIRES(bcache_lock)
 static void
 buf_free(struct buf *b)
 {
+  assert(b->txn[0] == 0 && b->txn[1] == 0 && b->home == 0 && b->frozen == 0);
   page_put(b->page);
   kmem_free(buf_cache, b);
   atomic_sub(&npages, 1);
@@ -82,6 +85,9 @@ buf_alloc(struct blkdev *dev, uint64_t block, struct buf **out)
   b->data = page_va(b->page);
   list_init(&b->hash);
   list_init(&b->lru);
+  list_init(&b->in_txn[0]);
+  list_init(&b->in_txn[1]);
+  list_init(&b->on_home);
   atomic_add(&npages, 1);
   *out = b;
   return 0;
@@ -122,39 +128,122 @@ buf_fill(struct buf *b)
   return err;
 }
 
-// Another thread reads the block: wait until it has. Not cut short by a signal, since the read is sure to end.
-static int
-buf_await(struct buf *b)
+// Not cut short by a signal, since reads and writes are sure to end.
+void
+buf_settle(struct buf *b)
 {
   if(atomic_get(&b->flags) & BUF_BUSY) {
     bitlock_acquire(&b->flags, BUF_BUSY_BIT, 0);
     bitlock_release(&b->flags, BUF_BUSY_BIT, 0);
   }
+}
+
+// Another thread may be reading the block: wait until it has.
+static int
+buf_await(struct buf *b)
+{
+  if(!(atomic_get(&b->flags) & BUF_VALID))
+    buf_settle(b);
   return atomic_get(&b->flags) & BUF_VALID ? 0 : -EIO;
+}
+
+// Block `block` of dev, referenced, and *fresh: it is new, BUSY, and the caller's to fill.
+static int
+buf_find_or_enter(struct blkdev *dev, uint64_t block, struct buf **out, bool *fresh)
+{
+  struct buf *b, *mine;
+  int err;
+
+  assert_may_sleep();
+  *fresh = false;
+  spin_acquire(&bcache_lock);
+  b = buf_find(dev, block);
+  spin_release(&bcache_lock);
+  if(b == 0) {
+    if((err = buf_alloc(dev, block, &mine)) != 0)
+      return err;
+    b = buf_enter(mine);
+    *fresh = b == mine;
+  }
+  *out = b;
+  return 0;
 }
 
 int
 buf_get(struct blkdev *dev, uint64_t block, struct buf **out)
 {
-  struct buf *b, *fresh = 0;
-  int err;
+  struct buf *b;
+  bool fresh;
+  int err = buf_find_or_enter(dev, block, &b, &fresh);
 
-  assert_may_sleep();
-  spin_acquire(&bcache_lock);
-  b = buf_find(dev, block);
-  spin_release(&bcache_lock);
-  if(b == 0) {
-    if((err = buf_alloc(dev, block, &fresh)) != 0)
-      return err;
-    b = buf_enter(fresh);
-  }
-  err = b == fresh ? buf_fill(b) : buf_await(b);
+  if(err)
+    return err;
+  err = fresh ? buf_fill(b) : buf_await(b);
   if(err) {
     buf_put(b);
     return err;
   }
   *out = b;
   return 0;
+}
+
+int
+buf_get_new(struct blkdev *dev, uint64_t block, struct buf **out)
+{
+  struct buf *b;
+  bool fresh;
+  int err;
+
+  while((err = buf_find_or_enter(dev, block, &b, &fresh)) == 0) {
+    if(fresh) {
+      memset(b->data, 0, PAGE_SIZE);
+      atomic_or(&b->flags, BUF_VALID);
+      bitlock_release(&b->flags, BUF_BUSY_BIT, 0);
+    }
+    *out = b;
+    if(fresh || buf_await(b) == 0)
+      return 0;
+    buf_put(b); // another's read of it failed: it has left the hash
+  }
+  return err;
+}
+
+struct buf *
+buf_get_cached(struct blkdev *dev, uint64_t block)
+{
+  struct buf *b;
+
+  spin_acquire(&bcache_lock);
+  b = buf_find(dev, block);
+  spin_release(&bcache_lock);
+  if(b && !(atomic_get(&b->flags) & BUF_VALID)) {
+    buf_put(b);
+    b = 0;
+  }
+  return b;
+}
+
+struct buf *
+buf_hold(struct buf *b)
+{
+  spin_acquire(&bcache_lock);
+  assert(b->ref > 0);
+  b->ref++;
+  spin_release(&bcache_lock);
+  return b;
+}
+
+int
+buf_write(struct buf *b)
+{
+  int err;
+
+  if(b->txn[0] || b->txn[1] || b->home)
+    panic("block %lu is written past the journal", b->block);
+  bitlock_acquire(&b->flags, BUF_BUSY_BIT, 0);
+  err = blk_io(b->dev, BLK_WRITE, b->block * (PAGE_SIZE / BLK_SECTOR), b->data, PAGE_SIZE);
+  bitlock_release(&b->flags, BUF_BUSY_BIT, 0);
+  return err;
 }
 
 void

@@ -230,18 +230,23 @@ proc_exit_thread(int code)
 {
   struct thread *t = thread_self();
   struct proc *p = t->proc;
+  bool alone = atomic_get(&p->nthreads) == 1; // only this thread could change that
 
   t->exiting = true;
   trace(EXIT, t->tid, code, p->exit_code);
   futex_exit(t);
   clone_release_parent(t);
-  drop_files(t, p);
+  // Memory first, if nobody else can be using it: closing a pipe may wait for somebody who waits for memory.
+  if(!alone)
+    drop_files(t, p);
   if(leave(t, p, code)) {
     if(p == proc_initial)
       power_off(p);
     atomic_set(&p->itimer_interval, 0);
     timer_cancel(&p->itimer_real);
     drop_memory(p);
+    if(alone)
+      drop_files(t, p);
     become_zombie(p);
   }
   sched_exit();

@@ -1,12 +1,14 @@
 # Fuzzers: clang's libFuzzer under ASan and UBSan. `make test` runs each for seconds, `make fuzz` for FUZZ_SECONDS.
 # What they find new is kept in build/fuzz/corpus-NAME, and what breaks them as build/fuzz/NAME-crash-*.
-FUZZERS := fuzz_ext3 fuzz_elf
+FUZZERS := fuzz_ext3 fuzz_elf fuzz_replay
 FUZZ_SECONDS ?= 3600
 FUZZ_CC  ?= clang
 FUZZ_FLAGS = $(HOST_COMMON) -O2 -fsanitize=fuzzer,address,undefined -fsanitize-coverage-allowlist=tests/fuzz/coverage.list -fno-sanitize-recover=undefined -Wno-unknown-warning-option
 
 fuzz_ext3_SRC = tests/fuzz/fuzz_ext3.c $(FS_HOST) build/fuzz/ext3.img
 fuzz_ext3_LIBS := -lpthread
+fuzz_replay_SRC = tests/fuzz/fuzz_replay.c tests/host/journal_world.c $(JOURNAL_HOST)
+fuzz_replay_LIBS := -lpthread
 fuzz_elf_SRC = tests/fuzz/fuzz_elf.c kernel/proc/elf.c
 
 define fuzzer

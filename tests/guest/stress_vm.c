@@ -739,6 +739,39 @@ TEST_TIMED(hogs_end_and_others_live, LIMIT)
   expect(in_child((void (*)(void *))(void *)sched_yield, 0) == 0);
 }
 
+// Each waits for memory inside read(2), with the pipe locked; who is killed must get past the others to its end.
+TEST_TIMED(hogs_that_read_from_one_pipe, LIMIT)
+{
+  enum { HOGS = 4, PIECE = 64 * PAGE };
+  static char piece[PIECE];
+  pid_t hogs[HOGS], feeder;
+  int p[2], status;
+
+  only_here();
+  need(pipe(p) == 0);
+  feeder = fork();
+  if(feeder == 0)
+    for(;;)
+      (void)!write(p[1], piece, PIECE);
+  for(int i = 0; i < HOGS; i++) {
+    hogs[i] = fork();
+    need(hogs[i] >= 0);
+    if(hogs[i] == 0)
+      for(;;) {
+        char *q = mmap(0, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        for(int k = 0; q != MAP_FAILED && k < PIECE; k += PAGE)
+          (void)!read(p[0], q + k, PAGE);
+      }
+  }
+  for(int i = 0; i < HOGS; i++) {
+    need(waitpid(hogs[i], &status, 0) == hogs[i]);
+    expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  }
+  kill(feeder, SIGKILL);
+  need(waitpid(feeder, &status, 0) == feeder);
+}
+
 static void *
 hog_thread(void *arg)
 {
