@@ -835,8 +835,8 @@ TEST_TIMED(futex_between_processes, LIMIT)
 static void
 look_around(void)
 {
-  static const char *const names[] = {"/proc/%d/status", "/proc/%d/maps", "/proc/%d/stat", "/proc/%d/smaps",
-                                      "/proc/%d/cmdline", "/proc/%d/exe"};
+  static const char *const names[] = {"/proc/%d/status", "/proc/%d/maps",    "/proc/%d/stat",
+                                      "/proc/%d/smaps",  "/proc/%d/cmdline", "/proc/%d/exe"};
   char name[64], text[512];
 
   for(int pid = getpid() - 20; pid < getpid() + 40; pid++)

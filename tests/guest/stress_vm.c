@@ -476,8 +476,7 @@ share(volatile uint64_t *mem, int me, uint64_t end)
 
 TEST_TIMED(shared_anonymous_between_processes, LIMIT)
 {
-  volatile uint64_t *mem =
-      mmap(0, (SHARED + 1) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  volatile uint64_t *mem = mmap(0, (SHARED + 1) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   uint64_t end = end_after(2500), sum = 0;
   int status;
 
@@ -537,8 +536,7 @@ use_file(int fd, int me, uint64_t end, bool private_)
     }
     last[i] = r;
     *slot = r;
-    if(!private_ && (r >> 32) % 8 == 0 &&
-       pread(fd, &seen, 8, i * PAGE + 64 + me * 64) == 8 && seen != r && seen != 0) {
+    if(!private_ && (r >> 32) % 8 == 0 && pread(fd, &seen, 8, i * PAGE + 64 + me * 64) == 8 && seen != r && seen != 0) {
       t_fail("use_file", i, "pread: expected %#lx or 0, saw %#lx", r, seen);
       _exit(1);
     }
@@ -684,7 +682,8 @@ TEST_TIMED(kill_ends_a_long_call_at_once, LIMIT)
 static void
 hog(uint64_t size, bool shared)
 {
-  char *p = mmap(0, size, PROT_READ | PROT_WRITE, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  char *p =
+      mmap(0, size, PROT_READ | PROT_WRITE, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
   if(p == MAP_FAILED)
     _exit(0);
