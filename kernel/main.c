@@ -37,6 +37,18 @@ mount_root(void)
   mount_add(fs, 0);
 }
 
+// Disks fail as the command line says. A start with rules that nobody understood would test nothing.
+static void
+start_blkfail(void)
+{
+  char rules[1024];
+
+  if(option_string("blkfail", rules, sizeof(rules)) && blkfail_set(rules) != 0) {
+    print("lazy6: APPEND=\"blkfail=...\" was not understood; kernel/dev/blkfail.c has the grammar\n");
+    cpu_poweroff(START_FAILED);
+  }
+}
+
 // What needs threads, interrupts and the disk.
 static void
 start_thread(void *arg)
@@ -46,6 +58,7 @@ start_thread(void *arg)
   char *argv[] = {path, 0};
   int err;
 
+  start_blkfail();
   pci_init();
   virtio_rng_init();
   virtio_blk_init();
