@@ -118,6 +118,7 @@ kernel_main(void)
   print("lazy6: %d CPU%s, %lu MiB of memory, %lu free\n", cpu_count, cpu_count == 1 ? "" : "s", frames_total() >> 8,
         frames_free() >> 8);
   reclaim_start();
+  writeback_start();
   if(kthread_start("start", start_thread, 0) != 0)
     panic("no memory for the first thread");
   sched_idle_loop();
