@@ -31,6 +31,7 @@ enum rank {
   RANK_OBJ = 62,
   RANK_ASLIST = 63,
   RANK_SWAP = 64,
+  RANK_DIRTY = 65, // the list of objects with dirty pages
   RANK_LRU = 66,
   RANK_KMEM = 68,
   RANK_FRAME = 70,

@@ -161,6 +161,8 @@ struct inode {
   bool reading;      // (C) inode_find's `read` has not returned yet
   bool linkable;     // (I) O_TMPFILE: link(2) may give it a first name
   struct list later; // (C) on the list of inode_put_later
+  bool is_adopted;   // (C) nobody else knows it, but it has pages that must be written: writeback.c has a reference
+  struct list adopted; // (C)
 };
 
 struct fs_ops {
@@ -184,6 +186,7 @@ struct fs { // one mounted file system; each is mounted at one place
   struct dentry *root; // referenced
   struct dentry *on;   // the covered dentry; 0 for the root of all
   struct list all;     // mount order
+  uint32_t errseq;     // (a) errors of write-back in any file of it, for syncfs
   void *priv;
 };
 
@@ -228,7 +231,8 @@ struct file {                 // open file description
   void *priv;         // (c) the driver's
   bool counts_writer; // (c) has a place in inode->writers
   bool keep_setid;    // (c) opened with CAP_FSETID: writing leaves the set-id bits
-  uint32_t errseq;    // (a) of the object, when fsync last looked
+  uint32_t errseq;    // (a) of the object, when fsync or msync last told of it
+  uint32_t fs_errseq; // (a) of the file system, when syncfs did
 };
 
 // ---- inode.c
@@ -340,6 +344,7 @@ int64_t file_read(struct file *f, struct uio *u, uint64_t *pos);  // pos 0: the 
 int64_t file_write(struct file *f, struct uio *u, uint64_t *pos); // -EBADF if not opened for it
 int64_t file_lseek(struct file *f, int64_t off, int whence);
 int file_fsync(struct file *f, bool data_only);
+int file_syncfs(struct file *f); // its whole file system; -EBADF
 int file_readdir(struct file *f, dirent_fn *fn, void *arg);
 unsigned file_poll(struct file *f, struct poll *p);
 int file_mmap(struct file *f, bool shared, struct mobj **obj);               // obj referenced, or 0: anonymous
@@ -349,6 +354,15 @@ extern const struct region_tag_ops file_region_tags;                         // 
 int64_t data_read(struct file *f, struct uio *u, uint64_t *pos);
 int64_t data_write(struct file *f, struct uio *u, uint64_t *pos);
 extern const struct file_ops regular_fops; // data.c
+// Write what is dirty of pages [lo, hi), commit, and tell f of write-back errors that it has not heard of: 0 or -E.
+int data_sync(struct file *f, uint64_t lo, uint64_t hi);
+// ---- writeback.c
+struct writeback_settings { // (a) of /proc/sys/vm/dirty_*_centisecs
+  uint64_t interval, expire;
+};
+extern struct writeback_settings writeback_settings;
+void writeback_start(void);    // the thread
+uint64_t writeback_now(void);  // one look of the thread's: pages written
 // ---- devfs/chr.c, devfs/blkfile.c: drivers by device number, for nodes on any file system; 0: -ENXIO
 const struct file_ops *dev_chr_fops(uint64_t rdev);
 const struct file_ops *dev_blk_fops(uint64_t rdev);

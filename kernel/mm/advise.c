@@ -153,10 +153,9 @@ advise_read(struct aspace *as, vaddr_t lo, vaddr_t hi)
   int err = 0;
 
   for(; lo < hi && aspace_part(as, lo, hi, &part, &err); lo = part.hi) {
-    if(part.obj) {
+    if(part.obj)
       mobj_readahead(part.obj, part.idx, (part.hi - part.lo) >> PAGE_SHIFT);
-      mobj_put(part.obj);
-    }
+    aspace_part_put(&part);
   }
   return err;
 }
@@ -182,8 +181,7 @@ advise_remove(struct aspace *as, vaddr_t lo, vaddr_t hi)
 
   for(; lo < hi && r == 0 && aspace_part(as, lo, hi, &part, &err); lo = part.hi) {
     r = remove_part(&part);
-    if(part.obj)
-      mobj_put(part.obj);
+    aspace_part_put(&part);
   }
   return r ? r : err;
 }

@@ -5,7 +5,7 @@
 //
 // Lock keys: (a) atomic  (c) constant after creation  (A) as.lock  (S) the stretch's slot lock  (O) obj.lock
 //            (M) to write: as.lock for writing and obj.maplock; to read: either   (L) lru.lock   (F) frame.lock
-//            (B) whoever holds the page BUSY
+//            (B) whoever holds the page BUSY   (W) the lock of the list of dirty objects
 #pragma once
 #include "core/lock.h"
 #include "core/wait.h"
@@ -182,7 +182,12 @@ struct mobj {
   uint64_t size;              // (O) bytes; a page is inserted only below it, in the same section
   uint64_t cutlo, cuthi;      // (O) pages being truncated or punched: a load inside waits, holding nothing
   struct waitq cut;           // woken when a cut ends
-  uint32_t errseq;            // (O) write-back errors so far
+  uint64_t nbad;              // (a) of those: whose last write failed
+  uint32_t errseq;            // (a) errors of write-back, as lib/errseq.h
+  uint32_t *errseq_all;       // (c) counts those of a whole file system; may be 0
+  struct list dirty;          // (W) on the list of dirty objects
+  uint64_t dirtied;           // (W) when it came there, or was last written unasked
+  uint64_t holdoff, backoff;  // (a) bad pages are not written unasked before; how long that was
   uint64_t ra_next, ra_size;  // (O) read-ahead: index where a sequential reader goes on, and its window
   uint64_t ra_mark;           // (O) the reader who gets here lets the next window be read
 };
@@ -197,6 +202,7 @@ enum mobj_access { FOR_READ, FOR_WRITE };
 
 void mobj_init(struct mobj *obj, const struct mobj_ops *ops, uint64_t size);
 struct mobj *mobj_get(struct mobj *obj);
+bool mobj_try_get(struct mobj *obj); // false: the last reference is gone already
 void mobj_put(struct mobj *obj);     // the last one calls ops->release, which must call mobj_destroy; may sleep (I7)
 void mobj_destroy(struct mobj *obj); // drops every cached page; no mapper, nobody else knows it
 // The cached page, borrowed while obj->lock is held; 0 if none.
@@ -209,8 +215,6 @@ int mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major);
 // is BACKED, and the caller dirties it with mobj_dirty. FOR_READ: as mobj_load. idx may lie past the end only
 // FOR_WRITE with obj->size raised before by the caller.
 int mobj_page(struct mobj *obj, uint64_t idx, enum mobj_access how, struct page **pp);
-// Mark DIRTY. The page is BUSY or obj->lock is held; BACKED is asserted (I3).
-void mobj_dirty(struct mobj *obj, struct page *pg);
 void mobj_readahead(struct mobj *obj, uint64_t idx, uint64_t n); // start reading, wait for nothing
 // New size in bytes. Growing only sets it. Shrinking takes pages out of the cache and out of every mapping (private
 // copies past the end too, as Linux), zeroes the tail of the last page. Caller holds inode.lock for writing.
@@ -231,16 +235,52 @@ bool mobj_unmap_idle(struct mobj *obj, uint64_t lo, uint64_t hi);
 struct page *mobj_take(struct mobj *obj, uint64_t idx) REQUIRES(obj->lock);
 // Drop pg, held BUSY by a caller with one reference and unmapped, if it is clean and nobody else has a reference.
 bool mobj_drop(struct mobj *obj, struct page *pg);
-// Write n busy, consecutive, dirty pages and wait. On an error they are DIRTY again, with ERROR, and errseq counts
-// it.
-int mobj_flush(struct mobj *obj, struct page **pg, int n);
-// Write dirty pages of [lo, hi) and wait. First error, counted in errseq. Does not commit.
-int mobj_sync(struct mobj *obj, uint64_t lo, uint64_t hi);
 // Drop clean, unmapped, unreferenced pages: how many.
 uint64_t mobj_shrink(struct mobj *obj);
 uint64_t mobj_total_cached(void); // pages of all objects, for /proc/meminfo
-uint64_t mobj_total_dirty(void);
 uint64_t mobj_total_shmem(void);
+
+// ---- dirty.c: dirty pages
+
+// Mark DIRTY; BACKED is asserted (I3). The page is BUSY, obj->lock is not held / obj->lock is held, the page not BUSY.
+void mobj_dirty(struct mobj *obj, struct page *pg);
+void mobj_dirty_locked(struct mobj *obj, struct page *pg) REQUIRES(obj->lock);
+// A BUSY page that leaves the cache is not dirty any more: what it held is lost on purpose.
+void mobj_undirty(struct mobj *obj, struct page *pg) REQUIRES(obj->lock);
+// Write n busy, consecutive, dirty pages and wait. Those that the disk refuses are DIRTY again, with ERROR; errseq tells.
+int mobj_flush(struct mobj *obj, struct page **pg, int n);
+// Write dirty pages of [lo, hi) and wait, for those too that another is writing. Each is tried once. First error, which
+// errseq tells as well. Does not commit.
+int mobj_sync(struct mobj *obj, uint64_t lo, uint64_t hi);
+// The same unasked, by whoever wants pages clean: waits for no BUSY page, leaves alone what failed a short while ago.
+// How many it wrote.
+uint64_t mobj_write_back(struct mobj *obj, uint64_t lo, uint64_t hi);
+bool mobj_left_alone(struct mobj *obj, struct page *pg); // did its write fail a short while ago?
+// The object, referenced, that became dirty longest ago, before the time `before`; 0: none. It counts as dirtied now.
+struct mobj *mobj_dirty_oldest(uint64_t before);
+uint64_t mobj_total_dirty(void); // pages that are dirty or being written, for /proc/meminfo
+struct dirty_stats {             // pages, of objects with a store
+  uint64_t dirty, writing, bad;  // (a) now: dirty or being written; being written; whose last write failed
+  uint64_t dirtied, written;     // (a) since start
+};
+extern struct dirty_stats dirty_stats;
+
+// ---- balance.c: how much may be dirty
+
+struct balance_settings { // (a) of /proc/sys/vm/dirty_*; where bytes are not 0 they count, else the ratio, in percent
+  uint64_t background_ratio, ratio, background_bytes, bytes;
+};
+extern struct balance_settings balance_settings;
+// Is so much dirty that who makes a page of obj dirty should call mobj_balance? Any context.
+bool balance_due(const struct mobj *obj);
+// n pages of obj were made dirty, or are about to be: pause as that calls for. Holds no as.lock; sleeps. 0; -EINTR: being
+// killed; -EIO: the disk refuses pages of obj, and there is no room for more of them.
+int mobj_balance(struct mobj *obj, uint64_t n);
+bool balance_over_background(void); // is so much dirty that it should be written now?
+void balance_kick(void);            // have the write-back thread look; any context
+void balance_wake(void);            // something was written
+extern struct waitq balance_work;   // the write-back thread waits here
+extern bool balance_wanted;         // (a) it was kicked
 
 // ---- shm.c: objects without a store -------------------------------------------------------------------------------
 
@@ -290,6 +330,8 @@ struct region {
 struct region_tag_ops {
   void *(*get)(void *tag);
   void (*put)(void *tag); // may sleep
+  // msync of pages [lo, hi) of obj through a region with that tag: write, commit, tell of errors. 0 or -E; sleeps.
+  int (*sync)(void *tag, struct mobj *obj, uint64_t lo, uint64_t hi);
 };
 extern const struct region_tag_ops *region_tags;
 
@@ -396,11 +438,13 @@ bool aspace_cut(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[
 struct aspace_part { // one mapped piece of a range
   vaddr_t lo, hi;
   struct mobj *obj; // referenced; 0: none
+  void *tag;        // referenced; 0: none
   uint64_t idx;     // obj's page behind lo
   int flags, maxprot;
 };
 // The first mapped piece of [lo, hi); -ENOMEM into *err where something is missing before it. false: none is left.
 bool aspace_part(struct aspace *as, vaddr_t lo, vaddr_t hi, struct aspace_part *part, int *err);
+void aspace_part_put(struct aspace_part *part); // its references; sleeps
 // nodes and tables nothing needs any more
 void aspace_prune(struct aspace *as, vaddr_t lo, vaddr_t hi) REQUIRES(as->lock);
 uint64_t aspace_rss(struct aspace *as); // pages: the larger of slots in use and entries present

@@ -331,6 +331,23 @@ store_max_map(int pid, const char *s, size_t n)
 }
 
 static int
+show_blkfail(struct textbuf *t, int pid)
+{
+  enum { RULE_TEXT = 256 };
+  char rule[RULE_TEXT];
+
+  for(int i = 0; blkfail_text(i, rule, sizeof(rule)); i++)
+    text(t, "%s\n", rule);
+  return 0;
+}
+
+static int
+store_blkfail(int pid, const char *s, size_t n)
+{
+  return cred_capable(CAP_SYS_ADMIN) ? blkfail_set(s) : -EPERM;
+}
+
+static int
 show_pid_max(struct textbuf *t, int pid)
 {
   text(t, "%d\n", atomic_get(&pid_max));
@@ -413,6 +430,7 @@ static const struct proc_file files[] = {
     {.name = "sys/vm/overcommit_memory", .mode = READ_ALL, .show = show_zero},
     {.name = "sys/vm/max_map_count", .mode = WRITE_ROOT, .show = show_max_map, .store = store_max_map},
     {.name = "sys/vm/mmap_min_addr", .mode = READ_ALL, .show = show_mmap_min},
+    {.name = "sys/dev/blkfail", .mode = WRITE_ROOT, .show = show_blkfail, .store = store_blkfail},
     {.name = "sys/kernel/pid_max", .mode = WRITE_ROOT, .show = show_pid_max, .store = store_pid_max},
     {.name = "sys/kernel/threads-max", .mode = READ_ALL, .show = show_threads_max},
     {.name = "sys/kernel/osrelease", .mode = READ_ALL, .show = show_osrelease},
