@@ -61,6 +61,15 @@ enum {
   POLLRDHUP = 0x2000
 };
 
+enum falloc_mode { // mode of fallocate(2); Linux's values
+  FALLOC_KEEP_SIZE = 1,
+  FALLOC_PUNCH_HOLE = 2,
+  FALLOC_COLLAPSE_RANGE = 8,
+  FALLOC_ZERO_RANGE = 16,
+  FALLOC_INSERT_RANGE = 32,
+  FALLOC_UNSHARE_RANGE = 64,
+};
+
 struct times { // seconds and nanoseconds of the four times
   int64_t sec;
   uint32_t nsec;
@@ -123,6 +132,10 @@ struct
   void (*stat)(struct inode *, struct stat_info *);         // correct what inode_stat found
   // write(2) changed size or times in memory; lock (w) held, no page BUSY
   int (*written)(struct inode *);
+  // Room for [off, off + len), or a hole, or zeros there, as enum falloc_mode says; what a store cannot do is
+  // -EOPNOTSUPP. The range ends below INT64_MAX and is not empty; mode, mtime and ctime were changed in memory; lock (w)
+  // held. 0 method: -EOPNOTSUPP.
+  int (*fallocate)(struct inode *, unsigned mode, uint64_t off, uint64_t len);
 };
 
 struct inode {
@@ -302,8 +315,9 @@ enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
 int vfs_rename(const struct namectx *c, struct dentry *oldat, const char *old, struct dentry *at, const char *path,
                unsigned flags);
 int64_t vfs_readlink(struct dentry *d, char *buf, size_t n);
-int vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr); // cr 0: opened for writing already
-struct setattr {                                                          // which fields are given, and their values
+int vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr);       // cr 0: opened for writing already
+int vfs_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len); // opened for writing already
+struct setattr { // which fields are given, and their values
   bool set_mode, set_uid, set_gid, set_atime, set_mtime;
   bool atime_now, mtime_now;
   unsigned mode;
