@@ -69,7 +69,15 @@ file_tag_put(void *tag)
   file_put(tag);
 }
 
-const struct region_tag_ops file_region_tags = {.get = file_tag_get, .put = file_tag_put};
+static int
+file_tag_punch(void *tag, uint64_t off, uint64_t len)
+{
+  struct file *f = tag;
+
+  return vfs_fallocate(f->inode, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, off, len);
+}
+
+const struct region_tag_ops file_region_tags = {.get = file_tag_get, .put = file_tag_put, .punch = file_tag_punch};
 
 static bool
 file_reads(const struct file *f)

@@ -148,12 +148,22 @@ aspace_part(struct aspace *as, vaddr_t lo, vaddr_t hi, struct aspace_part *part,
     part->lo = max(lo, r->start);
     part->hi = min(hi, r->end);
     part->obj = r->obj ? mobj_get(r->obj) : 0;
+    part->tag = r->tag ? region_tags->get(r->tag) : 0;
     part->idx = region_index(r, part->lo);
     part->flags = r->flags;
     part->maxprot = r->maxprot;
   }
   rw_read_release(&as->lock);
   return r != 0;
+}
+
+void
+aspace_part_put(struct aspace_part *part)
+{
+  if(part->obj)
+    mobj_put(part->obj);
+  if(part->tag)
+    region_tags->put(part->tag);
 }
 
 // ---- taking memory out

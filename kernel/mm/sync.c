@@ -24,8 +24,7 @@ aspace_sync(struct aspace *as, vaddr_t lo, vaddr_t hi, bool wait)
   for(; lo < hi && aspace_part(as, lo, hi, &part, &hole); lo = part.hi) {
     r = wait && part.obj && (part.flags & REGION_SHARED) ? sync_part(&part) : 0;
     err = err ? err : r;
-    if(part.obj)
-      mobj_put(part.obj);
+    aspace_part_put(&part);
   }
   return err ? err : hole;
 }
