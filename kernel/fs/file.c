@@ -60,11 +60,31 @@ file_put(struct file *f)
 static void *
 file_tag_get(void *tag)
 {
-  return file_get(tag);
+  struct file *f = file_get(tag);
+
+  if(f->ops->mapped)
+    f->ops->mapped(f, true);
+  return f;
 }
 
 static void
 file_tag_put(void *tag)
+{
+  struct file *f = tag;
+
+  if(f->ops->mapped)
+    f->ops->mapped(f, false);
+  file_put(f);
+}
+
+static void *
+file_tag_hold(void *tag)
+{
+  return file_get(tag);
+}
+
+static void
+file_tag_drop(void *tag)
 {
   file_put(tag);
 }
@@ -77,7 +97,13 @@ file_tag_punch(void *tag, uint64_t off, uint64_t len)
   return vfs_fallocate(f->inode, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, off, len);
 }
 
-const struct region_tag_ops file_region_tags = {.get = file_tag_get, .put = file_tag_put, .punch = file_tag_punch};
+const struct region_tag_ops file_region_tags = {
+    .get = file_tag_get,
+    .put = file_tag_put,
+    .hold = file_tag_hold,
+    .drop = file_tag_drop,
+    .punch = file_tag_punch,
+};
 
 static bool
 file_reads(const struct file *f)

@@ -223,7 +223,10 @@ struct file_ops { // user memory is touched only through uio and pin.c
   int (*fsync)(struct file *, bool data_only);
   int (*readdir)(struct file *, dirent_fn *fn, void *arg); // 0: inode_ops.readdir
   void (*release)(struct file *);                          // last reference; before dentry and inode go
-  bool seekable;                                           // false: -ESPIPE, no poslock
+  // A region came to map it, or has given it up; may be 0. Does not sleep while another region maps it: as.lock may be
+  // held.
+  void (*mapped)(struct file *, bool on);
+  bool seekable; // false: -ESPIPE, no poslock
   // the driver's own check; may change ops and priv; may be 0
   int (*open)(struct file *);
 };

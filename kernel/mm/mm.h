@@ -300,8 +300,10 @@ struct region {
 // How mm copies and drops region tags (references to open files), without knowing what they are. Set once by proc or
 // fs.
 struct region_tag_ops {
-  void *(*get)(void *tag);
-  void (*put)(void *tag); // may sleep
+  void *(*get)(void *tag);  // for a region
+  void (*put)(void *tag);   // may sleep, but not while another region has the tag
+  void *(*hold)(void *tag); // for whoever looks at it for a moment
+  void (*drop)(void *tag);  // may sleep
   // MADV_REMOVE: make a hole of these bytes behind the tag, whose object knows a store or a limit; may sleep; 0 or -E
   int (*punch)(void *tag, uint64_t off, uint64_t len);
 };
@@ -423,6 +425,9 @@ void aspace_prune(struct aspace *as, vaddr_t lo, vaddr_t hi) REQUIRES(as->lock);
 uint64_t aspace_rss(struct aspace *as); // pages: the larger of slots in use and entries present
 // Unmap [lo, hi). 0 or -ENOMEM, then nothing changed. Holds no lock; sleeps.
 int aspace_unmap(struct aspace *as, vaddr_t lo, vaddr_t hi);
+// shmdt: every piece of the first mapping of a wanted tag whose object's page 0 is, or was, at `at`. -EINVAL: there is
+// none. -EPERM: sealed.
+int aspace_unmap_attached(struct aspace *as, vaddr_t at, bool (*wanted)(const void *tag));
 int aspace_unmap_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[2], struct list *gone)
     REQUIRES(as->lock);
 // fork. 0: *child is a new space that shares every page copy-on-write. -ENOMEM, -EINTR; nothing changed then.
