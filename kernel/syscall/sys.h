@@ -125,6 +125,8 @@ sysfn sys_mmap, sys_munmap, sys_mprotect, sys_msync, sys_mremap, sys_madvise, sy
 int mlock_room(struct aspace *as, uint64_t bytes, int over);   // may so much more be locked? 0, -EPERM, `over`
 int mlock_populate(struct aspace *as, vaddr_t lo, vaddr_t hi); // every accessible page present; first error
 sysfn sys_mlock, sys_mlock2, sys_munlock, sys_mlockall, sys_munlockall;
+// ---- sys_shm.c
+sysfn sys_shmget, sys_shmat, sys_shmdt, sys_shmctl;
 // ---- sys_proc.c
 sysfn sys_clone, sys_clone3, sys_fork, sys_vfork, sys_execve, sys_execveat, sys_exit, sys_exit_group, sys_wait4;
 sysfn sys_waitid, sys_getpid, sys_getppid, sys_gettid, sys_setpgid, sys_getpgid, sys_getpgrp, sys_setsid, sys_getsid;
