@@ -180,6 +180,10 @@ def build_own(tree, quiet=subprocess.DEVNULL):
                 tree.put(musl)
             else:
                 tree.libraries(out)
+    # glibc loads it when a thread is cancelled or ends: no list of a program's libraries has it
+    unwinder = subprocess.run(["gcc", "-print-file-name=libgcc_s.so.1"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    if os.path.isabs(unwinder):
+        tree.put(os.path.normpath(unwinder))
 
 
 def write_runner(folder, cases, shell):

@@ -181,7 +181,7 @@ thread_like_me(const struct clone_args *a, struct thread **out)
     t->altstack_flags = me->altstack_flags;
   }
   if(!(a->flags & CLONE_VM))
-    t->rseq = me->rseq;
+    rseq_inherit(t, me);
   *out = t;
   return 0;
 }

@@ -377,7 +377,7 @@ change_over(struct exec *x)
   clone_release_parent(t);
   fdtable_exec(t->files);
   signal_exec(t);
-  t->rseq = 0;
+  rseq_forget(t);
   t->restart.fn = 0;
   fpu_reset(t);
   arch_user_start(t->regs, entry, sp);

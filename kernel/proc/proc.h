@@ -191,7 +191,9 @@ struct thread {
   int altstack_flags;                     // (t)
   vaddr_t clear_tid;                      // (t)
   vaddr_t robust_list;                    // (t)
-  vaddr_t rseq;                           // (t)
+  vaddr_t rseq;                           // (t) restartable sequences: the area, 0: none
+  uint32_t rseq_signature;                // (t)
+  bool rseq_due;                          // (t) and its CPU's interrupts: the area must be looked at before user mode
   struct fdtable *files;                  // (t) to change; referenced
   struct fsctx *fs;                       // (t) to change; referenced
   struct cred *cred;                      // (t) to change; others through the process's leader
@@ -416,6 +418,12 @@ int64_t futex(vaddr_t addr, int op, uint32_t val, uint64_t deadline, vaddr_t add
 int futex_wake(struct aspace *as, vaddr_t addr, int n, bool private_);
 void futex_exit(struct thread *t); // clear_child_tid, robust list
 void futex_init(void);
+// ---- rseq.c
+int rseq_register(vaddr_t area, uint32_t size, int flags, uint32_t signature); // rseq(2) of the running thread
+void rseq_forget(struct thread *t);
+void rseq_inherit(struct thread *child, const struct thread *parent);
+void rseq_resume(struct regs *r); // from sched_return where rseq_due says so; interrupts on, may sleep
+bool rseq_signal(struct regs *r); // before a handler's frame is built; false: SIGSEGV is due
 // ---- fdtable.c
 struct fdtable *fdtable_alloc(void);
 struct fdtable *fdtable_copy(struct fdtable *t);

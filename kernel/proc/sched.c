@@ -300,6 +300,8 @@ switch_away(struct runq *rq) UNCHECKED // the lock comes from the caller
   c->switches++;
   trace(SWITCH, prev->tid, next->tid, prev->state);
   rq->prev = prev;
+  if(prev->rseq)
+    prev->rseq_due = true;
   if(prev->proc && prev->state != THREAD_DEAD)
     arch_thread_save(prev);
   load_user_state(next);
@@ -452,6 +454,10 @@ sched_return(struct regs *r)
     } else if(t->exiting || t->sig_pending || t->restore_mask || restart_due(t, r)) {
       cpu_irq_enable();
       signal_deliver(r);
+      cpu_irq_disable();
+    } else if(unlikely(t->rseq_due)) {
+      cpu_irq_enable();
+      rseq_resume(r);
       cpu_irq_disable();
     } else {
       break;

@@ -333,7 +333,7 @@ enter_handler(struct thread *t, struct regs *r, const struct delivery *d)
   sigset back = t->restore_mask ? t->saved_mask : t->mask, mask = t->mask | d->sa.mask;
 
   finish_call(t, r, &d->sa);
-  if(sigframe_build(r, d->si.signo, &d->si, &d->sa, back) != 0)
+  if(!rseq_signal(r) || sigframe_build(r, d->si.signo, &d->si, &d->sa, back) != 0)
     return false;
   t->restore_mask = false;
   if(!(d->sa.flags & SA_NODEFER))

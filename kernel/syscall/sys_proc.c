@@ -329,3 +329,9 @@ sys_futex(const uint64_t *a)
 
   return e ? e : futex(a[0], a[1], a[2], deadline, a[4], a[3], a[5]);
 }
+
+int64_t
+sys_rseq(const uint64_t *a)
+{
+  return rseq_register(a[0], a[1], a[2], a[3]);
+}
