@@ -192,6 +192,8 @@ thread_like_me(const struct clone_args *a, struct thread **out)
 static int
 proc_fill(struct proc *p, struct proc *me, const struct clone_args *a)
 {
+  int e;
+
   p->exit_signal = a->exit_signal;
   p->dumpable = me->dumpable;
   p->no_new_privs = me->no_new_privs;
@@ -214,7 +216,10 @@ proc_fill(struct proc *p, struct proc *me, const struct clone_args *a)
     p->as = aspace_use(me->as);
     return 0;
   }
-  return aspace_fork(me->as, &p->as);
+  e = aspace_fork(me->as, &p->as);
+  if(e == 0)
+    p->as->membarrier = atomic_get(&me->as->membarrier);
+  return e;
 }
 
 static void

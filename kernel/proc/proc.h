@@ -268,6 +268,7 @@ void sched_exit(void) __attribute__((noreturn)); // the running thread is dead: 
 void sched_thread_begin(void);                   // where a new thread starts
 void sched_load(uint64_t load[3]);               // fixed point 16.16
 int sched_running(void);
+uint64_t sched_busy_cpus(void); // bit per CPU that is not idle; others may be set
 uint64_t sched_context_switches(void);
 int sched_set_affinity(struct thread *t, uint64_t mask); // 0 or -EINVAL; the running thread has moved when it returns
 void sched_notice(struct thread *t); // something waits for it at the edge of user mode: wake it, or interrupt its CPU
@@ -420,6 +421,7 @@ void futex_exit(struct thread *t); // clear_child_tid, robust list
 void futex_init(void);
 // ---- rseq.c
 int rseq_register(vaddr_t area, uint32_t size, int flags, uint32_t signature); // rseq(2) of the running thread
+void rseq_interrupt(void); // what runs on this CPU is to leave its section; from an interrupt
 void rseq_forget(struct thread *t);
 void rseq_inherit(struct thread *child, const struct thread *parent);
 void rseq_resume(struct regs *r); // from sched_return where rseq_due says so; interrupts on, may sleep

@@ -98,6 +98,15 @@ rseq_inherit(struct thread *child, const struct thread *parent)
   child->rseq_due = parent->rseq != 0;
 }
 
+void
+rseq_interrupt(void)
+{
+  struct thread *t = thread_self();
+
+  if(t->rseq)
+    t->rseq_due = true;
+}
+
 // ---- on the way to user mode
 
 static bool

@@ -563,6 +563,12 @@ sched_running(void)
 }
 
 uint64_t
+sched_busy_cpus(void)
+{
+  return ~atomic_get(&idle_cpus);
+}
+
+uint64_t
 sched_context_switches(void)
 {
   uint64_t n = 0;

@@ -147,6 +147,8 @@ int sigmask_begin(vaddr_t va, uint64_t size);
 int64_t sigmask_end(vaddr_t va, int64_t result);
 sysfn sys_kill, sys_tkill, sys_tgkill, sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigreturn, sys_rt_sigsuspend;
 sysfn sys_rt_sigpending, sys_rt_sigtimedwait, sys_rt_sigqueueinfo, sys_rt_tgsigqueueinfo, sys_sigaltstack, sys_pause;
+// ---- sys_membarrier.c
+sysfn sys_membarrier;
 // ---- sys_time.c
 sysfn sys_nanosleep, sys_clock_nanosleep, sys_clock_gettime, sys_clock_getres, sys_clock_settime, sys_gettimeofday;
 sysfn sys_settimeofday, sys_time, sys_alarm, sys_setitimer, sys_getitimer, sys_restart_syscall;
