@@ -73,8 +73,6 @@ check_flags(const struct clone_args *a)
     return -EINVAL;
   if((f & CLONE_PARENT) && current_proc() == proc_initial)
     return -EINVAL;
-  if(a->set_tid_size || a->set_tid)
-    return -EINVAL;
   return 0;
 }
 
@@ -284,12 +282,10 @@ child_make(struct child *c, const struct clone_args *a)
 
   if(e)
     return e;
-  if(a->flags & CLONE_THREAD) {
-    c->t->tid = pid_alloc();
-    e = min(c->t->tid, 0);
-  } else {
-    c->p = proc_alloc();
-    c->t->tid = c->p ? c->p->pid : 0;
+  c->t->tid = a->set_tid ? pid_claim(a->set_tid) : pid_alloc();
+  e = min(c->t->tid, 0);
+  if(e == 0 && !(a->flags & CLONE_THREAD)) {
+    c->p = proc_alloc(c->t->tid);
     e = c->p ? proc_fill(c->p, me, a) : -ENOMEM;
   }
   if(e == 0 && (a->flags & CLONE_VFORK))

@@ -498,7 +498,7 @@ init_limits(struct proc *p)
 static int
 make_init(struct init_start *s)
 {
-  struct proc *p = proc_alloc();
+  struct proc *p = proc_alloc(pid_alloc()); // the first: there is one
   struct thread *t = thread_alloc();
 
   if(p == 0 || t == 0)

@@ -297,6 +297,7 @@ finish_call(struct thread *t, struct regs *r, const struct sigaction *sa)
     return;
   switch(code) {
   case -ERESTARTSYS: again = sa == 0 || (sa->flags & SA_RESTART); break;
+  case -ERESTARTNOINTR: again = true; break;
   case -ERESTARTNOHAND:
   case -ERESTART_RESTARTBLOCK: again = sa == 0; break;
   default: return;

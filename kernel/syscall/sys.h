@@ -128,7 +128,8 @@ sysfn sys_mlock, sys_mlock2, sys_munlock, sys_mlockall, sys_munlockall;
 // ---- sys_proc.c
 sysfn sys_clone, sys_clone3, sys_fork, sys_vfork, sys_execve, sys_execveat, sys_exit, sys_exit_group, sys_wait4;
 sysfn sys_waitid, sys_getpid, sys_getppid, sys_gettid, sys_setpgid, sys_getpgid, sys_getpgrp, sys_setsid, sys_getsid;
-sysfn sys_set_tid_address, sys_set_robust_list, sys_get_robust_list, sys_futex, sys_rseq;
+// ---- sys_thread.c
+sysfn sys_set_tid_address, sys_set_robust_list, sys_get_robust_list, sys_futex, sys_rseq, sys_futex_waitv;
 // ---- sys_prctl.c
 sysfn sys_prctl, sys_arch_prctl, sys_personality;
 // ---- sys_cred.c

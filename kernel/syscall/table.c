@@ -245,7 +245,7 @@ const struct syscall syscall_table[] = {
     [436] = {"close_range", sys_close_range, {DEC, DEC, HEX}},
     [439] = {"faccessat2", sys_faccessat2, {ATFD, PATH, OCT, ATFLAGS}},
     [440] = {"process_madvise", sys_nosys, {FD, PTR, DEC, DEC, HEX}},
-    [449] = {"futex_waitv", sys_nosys, {PTR, DEC, HEX, PTR, DEC}},
+    [449] = {"futex_waitv", sys_futex_waitv, {PTR, DEC, HEX, PTR, DEC}},
     [462] = {"mseal", sys_mseal, {PTR, HEX, HEX}},
 };
 // clang-format on
