@@ -28,6 +28,7 @@ enum rank {
   RANK_PROC = 56, // one process: signals, threads
   RANK_FDTABLE = 57,
   RANK_FUTEX = 58,
+  RANK_FUTEX_PI = 59,
   RANK_SLOTS = 60,
   RANK_OBJ = 62,
   RANK_ASLIST = 63,

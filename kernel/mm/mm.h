@@ -427,8 +427,9 @@ struct aspace {
   uint64_t nanon;                                              // (a) slots that hold a page
   uint64_t peak_pages, peak_rss;                               // (a) for VmPeak, VmHWM
   int ref;                                                     // (a) references to the structure
-  int users;       // (a) processes that use it; the last one empties it (I7)
-  struct list all; // (aslist.lock)
+  int users;           // (a) processes that use it; the last one empties it (I7)
+  unsigned membarrier; // (a) what membarrier(2) was registered for; fork copies it; mm itself never looks
+  struct list all;     // (aslist.lock)
 };
 
 enum { SLOT_SWAPPED = 1, SLOT_HUGE = 2 }; // low bits of a slot word, reserved from the first day
