@@ -75,12 +75,23 @@ $(ROOT)/usr/share/lazy6/big: tools/sparse
 $(ROOT)/usr/share/lazy6/words: tools/words
 	@mkdir -p $(@D)
 	@tools/words $@
+# Programs of xv6: the library that tools/xv6 links them with.
+XV6_LIB := build/xv6/libxv6.a
+XFLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -fno-pie -fno-strict-aliasing -fwrapv -fno-omit-frame-pointer \
+  -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-tree-loop-distribute-patterns -Wall -Wextra -Wno-unused-parameter -Werror
+XV6_OBJ := $(patsubst user/xv6/lib/%,build/xv6/%.o,$(wildcard user/xv6/lib/*.[cS]))
+
+build/xv6/%.o: user/xv6/lib/% $(wildcard user/xv6/include/*.h user/xv6/lib/*.h)
+	@mkdir -p $(@D)
+	@echo "  cc      $<"; gcc $(XFLAGS) -Iuser/xv6/include -c $< -o $@
+$(XV6_LIB): $(XV6_OBJ)
+	@rm -f $@; ar rcs $@ $^
 build/root.img: $(ROOT)/usr/share/lazy6/big $(ROOT)/usr/share/lazy6/words $(ROOT)/sbin/init $(patsubst user/tools/%.c,$(ROOT)/bin/%,$(TOOLS_C)) $(ROOT)/etc/.made tools/mkimage
 	@tools/mkimage $@ $(ROOT)
 	@echo "  image   $@"
 
 .PHONY: all kernel image run setup clean help
-all: kernel image ## kernel and disk image
+all: kernel image $(XV6_LIB) ## kernel and disk image
 kernel: $(KERNEL_ELF) ## the kernel only
 image: build/root.img ## the disk image only
 setup: ## install what is missing
