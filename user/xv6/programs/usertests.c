@@ -253,7 +253,8 @@ listing(void)
   check(listed("ut.l", ".") == 1 && listed("ut.l", "..") == 1 && listed("ut.l", "sub") == 1 &&
         listed("ut.l", "file") == 1);
   fd = open("ut.l", O_RDONLY);
-  check(read(fd, de, sizeof(de[0])) == sizeof(de[0]) && read(fd, de + 1, sizeof(de) - sizeof(de[0])) == 3 * sizeof(de[0]));
+  check(read(fd, de, sizeof(de[0])) == sizeof(de[0]) &&
+        read(fd, de + 1, sizeof(de) - sizeof(de[0])) == 3 * sizeof(de[0]));
   check(read(fd, de, sizeof(de)) == 0);
   check(read(fd, de, 0) == 0);
   close(fd);
