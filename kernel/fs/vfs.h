@@ -156,12 +156,12 @@ struct inode {
   struct list hash;                        // (C)
   void *priv;                              // (c) the file system's
   uint64_t seq;                            // (a) changes of a directory, for readdir
-  uint64_t visible;  // (a) while write(2) makes the file longer: how far readers may see; else UINT64_MAX
-  uint64_t touched;  // (a) when a program stored through a mapping, nanoseconds; 0: mtime and ctime know of it
-  bool reading;      // (C) inode_find's `read` has not returned yet
-  bool linkable;     // (I) O_TMPFILE: link(2) may give it a first name
-  struct list later; // (C) on the list of inode_put_later
-  bool is_adopted;   // (C) nobody else knows it, but it has pages that must be written: writeback.c has a reference
+  uint64_t visible;    // (a) while write(2) makes the file longer: how far readers may see; else UINT64_MAX
+  uint64_t touched;    // (a) when a program stored through a mapping, nanoseconds; 0: mtime and ctime know of it
+  bool reading;        // (C) inode_find's `read` has not returned yet
+  bool linkable;       // (I) O_TMPFILE: link(2) may give it a first name
+  struct list later;   // (C) on the list of inode_put_later
+  bool is_adopted;     // (C) nobody else knows it, but it has pages that must be written: writeback.c has a reference
   struct list adopted; // (C)
 };
 
@@ -361,8 +361,8 @@ struct writeback_settings { // (a) of /proc/sys/vm/dirty_*_centisecs
   uint64_t interval, expire;
 };
 extern struct writeback_settings writeback_settings;
-void writeback_start(void);    // the thread
-uint64_t writeback_now(void);  // one look of the thread's: pages written
+void writeback_start(void);   // the thread
+uint64_t writeback_now(void); // one look of the thread's: pages written
 // ---- devfs/chr.c, devfs/blkfile.c: drivers by device number, for nodes on any file system; 0: -ENXIO
 const struct file_ops *dev_chr_fops(uint64_t rdev);
 const struct file_ops *dev_blk_fops(uint64_t rdev);

@@ -268,9 +268,7 @@ tag_rounds(struct radix *r, uint64_t base)
         radix_untag(r, base + i);
       tagged[i] = false;
       break;
-    case 5:
-      radix_clear(r, base + i);
-      tagged[i] = present[i] = false;
+    case 5: radix_clear(r, base + i); tagged[i] = present[i] = false;
     }
     if(round % 100 == 0) {
       lo = rnd(TAG_SPAN);

@@ -382,6 +382,37 @@ proc_open(struct file *f)
   return 0;
 }
 
+static int
+node_show(const struct proc_node *n, struct textbuf *t)
+{
+  if(n->file->number == 0)
+    return n->file->show(t, n->pid);
+  text(t, "%lu\n", atomic_get(n->file->number->at));
+  return 0;
+}
+
+static int
+node_store(const struct proc_node *n, const char *s, size_t len)
+{
+  const struct proc_number *to = n->file->number;
+  uint64_t v;
+  int err;
+
+  if(to == 0)
+    return n->file->store(n->pid, s, len);
+  if(!procfs_hooks.may_set())
+    return -EPERM;
+  err = text_number(s, len, to->lo, to->hi, &v);
+  if(err)
+    return err;
+  atomic_set(to->at, v);
+  if(to->instead)
+    atomic_set(to->instead, 0);
+  if(to->changed)
+    to->changed();
+  return 0;
+}
+
 // Make the text anew. `show` does not sleep for memory, so where it found too little we wait and let it try again.
 static int
 proc_generate(struct proc_open *o, const struct proc_node *n)
@@ -394,7 +425,7 @@ proc_generate(struct proc_open *o, const struct proc_node *n)
     uint64_t pages;
 
     text_clear(&o->text);
-    if((err = n->file->show(&o->text, n->pid)) != 0)
+    if((err = node_show(n, &o->text)) != 0)
       return err;
     if(!o->text.failed)
       break;
@@ -434,7 +465,7 @@ proc_read(struct file *f, struct uio *u, uint64_t *pos)
   struct proc_open *o = f->priv;
   int64_t r;
 
-  if(n->file->show == 0)
+  if(n->file->show == 0 && n->file->number == 0)
     return -EINVAL;
   sleep_acquire_nested(&o->lock);
   r = proc_read_locked(o, n, u, pos);
@@ -450,13 +481,13 @@ proc_write(struct file *f, struct uio *u, uint64_t *pos)
   size_t len;
   int err = 0;
 
-  if(n->file->store == 0 || u->left >= sizeof(word))
+  if((n->file->store == 0 && n->file->number == 0) || u->left >= sizeof(word))
     return -EINVAL;
   len = uio_from(u, word, sizeof(word) - 1, &err);
   if(err)
     return err;
   word[len] = 0;
-  err = n->file->store(n->pid, word, len);
+  err = node_store(n, word, len);
   return err ? err : (int64_t)len;
 }
 

@@ -21,7 +21,16 @@ void text_clear(struct textbuf *t);
 // The bytes at `pos`, and in *n how many lie there in one piece; 0 past the end.
 const char *text_at(const struct textbuf *t, size_t pos, size_t *n);
 
+// A decimal number in [lo, hi], and perhaps a newline: 0 and *out, or -EINVAL.
+int text_number(const char *s, size_t n, uint64_t lo, uint64_t hi, uint64_t *out);
+
 struct dentry;
+struct proc_number {     // a setting that is one number, which root may write
+  uint64_t *at;          // (a)
+  uint64_t lo, hi;       // what may be written
+  uint64_t *instead;     // (a) another setting of the same thing, which becomes 0 then; may be 0
+  void (*changed)(void); // called then; may be 0
+};
 struct proc_file {  // /proc/NAME or /proc/PID/NAME
   const char *name; // with '/' for files below a directory: "sys/vm/overcommit_memory"
   unsigned mode;
@@ -29,6 +38,7 @@ struct proc_file {  // /proc/NAME or /proc/PID/NAME
   int (*store)(int pid, const char *s, size_t n);    // writable ones; may be 0
   int (*link)(int pid, struct dentry **out);         // a magic link instead; may be 0
   int64_t (*readlink)(int pid, char *buf, size_t n); // its text
+  const struct proc_number *number;                  // in place of show and store
 };
 struct procfs_hooks {
   const struct proc_file *top;     // ends with name 0
@@ -44,5 +54,6 @@ struct procfs_hooks {
   int64_t (*fd_readlink)(int pid, int fd, char *buf, size_t n);
   // /proc/PID/task
   int (*next_tid)(int pid, int after);
+  bool (*may_set)(void); // may the caller write a proc_number?
 };
 extern struct procfs_hooks procfs_hooks; // set before procfs is mounted
