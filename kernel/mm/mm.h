@@ -286,6 +286,8 @@ bool balance_due(const struct mobj *obj);
 // killed; -EIO: the disk refuses pages of obj, and there is no room for more of them.
 int mobj_balance(struct mobj *obj, uint64_t n);
 bool balance_over_background(void); // is so much dirty that it should be written now?
+uint64_t balance_limit(void);       // pages that may be dirty now, for /proc/vmstat
+uint64_t balance_background(void);  // from so many on write-back works
 void balance_kick(void);            // have the write-back thread look; any context
 void balance_wake(void);            // something was written
 extern struct waitq balance_work;   // the write-back thread waits here
