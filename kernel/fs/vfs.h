@@ -359,6 +359,8 @@ extern const struct region_tag_ops file_region_tags;                         // 
 int64_t data_read(struct file *f, struct uio *u, uint64_t *pos);
 int64_t data_write(struct file *f, struct uio *u, uint64_t *pos);
 extern const struct file_ops regular_fops; // data.c
+// ---- anonfile.c: a file that is nothing but its methods. 0 or -ENOMEM; the caller sets priv.
+int anonfile_open(const char *name, const struct file_ops *ops, unsigned flags, struct file **out);
 // ---- seal.c: what may never happen to a memory file again
 int seal_add(struct file *f, unsigned seals); // 0, -EPERM, -EINVAL, -EBUSY
 int seal_get(struct file *f);                 // -EINVAL where there are none
