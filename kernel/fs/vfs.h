@@ -378,6 +378,8 @@ struct writeback_settings { // (a) of /proc/sys/vm/dirty_*_centisecs
 extern struct writeback_settings writeback_settings;
 void writeback_start(void);   // the thread
 uint64_t writeback_now(void); // one look of the thread's: pages written
+// ---- anonfile.c: a file that is nothing but its methods. 0 or -ENOMEM; the caller sets priv.
+int anonfile_open(const char *name, const struct file_ops *ops, unsigned flags, struct file **out);
 // ---- seal.c: what may never happen to a memory file again
 int seal_add(struct file *f, unsigned seals); // 0, -EPERM, -EINVAL, -EBUSY
 int seal_get(struct file *f);                 // -EINVAL where there are none

@@ -246,6 +246,8 @@ struct page *mobj_take(struct mobj *obj, uint64_t idx) REQUIRES(obj->lock);
 bool mobj_drop(struct mobj *obj, struct page *pg);
 // Drop clean, unmapped, unreferenced pages: how many.
 uint64_t mobj_shrink(struct mobj *obj);
+// The same for pages [lo, hi), and only those that no program used since they were last asked for.
+void mobj_page_out(struct mobj *obj, uint64_t lo, uint64_t hi);
 uint64_t mobj_total_cached(void); // pages of all objects, for /proc/meminfo
 uint64_t mobj_total_shmem(void);
 
@@ -319,10 +321,13 @@ enum region_flag {
   REGION_WIPEONFORK = 32,
   REGION_DONTDUMP = 64,
   REGION_SEALED = 128,
-  REGION_STACK = 256, // the main stack, for /proc
-  REGION_HEAP = 512,  // brk, for /proc
-  REGION_RAND = 1024, // MADV_RANDOM
-  REGION_SEQ = 2048,  // MADV_SEQUENTIAL
+  REGION_STACK = 256,    // the main stack, for /proc
+  REGION_HEAP = 512,     // brk, for /proc
+  REGION_RAND = 1024,    // MADV_RANDOM
+  REGION_SEQ = 2048,     // MADV_SEQUENTIAL
+  REGION_ONFAULT = 4096, // locked, but nothing is made present for it
+  REGION_POLICY = 8192,  // times Linux's number of a memory policy, which means nothing with one node
+  REGION_POLICY_MASK = 7 * REGION_POLICY,
 };
 
 struct region {
@@ -424,7 +429,7 @@ struct aspace {
   vaddr_t stack_top;                              // (A)
   vaddr_t arg_start, arg_end, env_start, env_end; // (A) for /proc/PID/cmdline
   struct aspace_limits limit;                     // (A)
-  int map_flags; // (A) what every new region gets: REGION_LOCKED after mlockall(MCL_FUTURE)
+  int map_flags; // (A) what every new region gets: REGION_LOCKED, REGION_ONFAULT after mlockall(MCL_FUTURE)
   uint64_t total_pages, data_pages, locked_pages, stack_pages; // (A)
   uint64_t nanon;                                              // (a) slots that hold a page
   uint64_t peak_pages, peak_rss;                               // (a) for VmPeak, VmHWM
@@ -459,7 +464,7 @@ struct aspace_part { // one mapped piece of a range
   struct mobj *obj; // referenced; 0: none
   void *tag;        // referenced; 0: none
   uint64_t idx;     // obj's page behind lo
-  int flags, maxprot;
+  int flags, prot, maxprot;
 };
 // The first mapped piece of [lo, hi); -ENOMEM into *err where something is missing before it. false: none is left.
 // aspace_part_put when done.

@@ -212,6 +212,7 @@ struct thread {
     uint64_t deadline, arg[4];
   } restart;                // (t) ERESTART_RESTARTBLOCK
   uint64_t strace;          // (t) trace this one's calls
+  int mempolicy;            // (t) Linux's number; sys_numa.c
   struct vfork_wait *vfork; // (t) the parent that waits for our exec or exit (clone.c)
 };
 
@@ -241,6 +242,7 @@ struct proc {                            // thread group
   int stop_sig;                                      // (P)
   int exit_signal;                                   // (c) to the parent; SIGCHLD
   struct waitq wait;                                 // children's changes
+  struct waitq ended;                                // woken when it became a zombie, and when it was reaped
   struct file *exe;                                  // (P) referenced, write denied
   struct rlimit rlim[RLIMITS];                       // (P)
   bool execed;                                       // (P) since fork, for setpgid
