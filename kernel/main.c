@@ -88,6 +88,7 @@ kernel_main(void)
   sched_init();
   proc_init();
   futex_init();
+  signalfd_init();
   vfs_init();
   ext3_init();
   tmpfs_init();
