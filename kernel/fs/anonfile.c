@@ -1,51 +1,64 @@
-// anonfile.c -- open files with nothing behind them but a driver's methods: pidfds and their like. All share one inode, as
-// on Linux; a dentry of their own says in /proc what they are.
-// Typical: anonfile_open("[pidfd]", &fops, O_RDWR, &f) / f->priv = ...
-#include "core/print.h"
+// anonfile.c -- files without a name or data: what epoll, eventfd and their like open. All share one inode.
+// Must not know: what any of them is for.
 #include "fs/internal.h"
+#include "core/print.h"
 #include "lib/fmt.h"
 
-enum { ANON_MODE = 0600, ANON_NAME = 64 };
+enum { ANON_MODE = 0600, ANON_NAME = 64, ANON_MAGIC = 0x09041934 };
 
 static struct fs anonfs;
-static struct inode *the_inode; // (c) referenced
+static struct inode *anon_inode; // (c) for ever
 
-static const struct inode_ops anon_inode_ops = {0};
+static int
+anon_setattr(struct inode *ip)
+{
+  return 0;
+}
+
+static const struct inode_ops anon_inode_ops = {.setattr = anon_setattr};
 static const struct mobj_ops anon_mobj_ops = {.name = "anon_inode", .release = inode_mobj_release};
 
 int
-anonfile_open(const char *name, const struct file_ops *ops, unsigned flags, struct file **out)
+anonfile_make(const char *name, const struct file_ops *ops, unsigned flags, void *priv, struct file **out)
 {
-  struct file *f = file_alloc(ops, flags);
+  struct file *f = file_alloc(ops, O_RDWR | (flags & O_NONBLOCK));
   char shown[ANON_NAME];
 
   if(!f)
     return -ENOMEM;
-  fmt(shown, sizeof(shown), "anon_inode:%s", name);
-  f->inode = inode_get(the_inode);
-  f->dentry = dentry_anon(&anonfs, shown, inode_get(the_inode));
+  fmt(shown, sizeof(shown), "anon_inode:[%s]", name);
+  f->dentry = dentry_anon(&anonfs, shown, inode_get(anon_inode));
   if(!f->dentry) {
-    inode_put(the_inode); // which the dentry would have had
-    f->ops = &dir_fops;   // nothing of the driver's is there to be released
+    inode_put(anon_inode);
+    f->ops = &(const struct file_ops){0}; // no release: priv is not ours
     file_put(f);
     return -ENOMEM;
   }
+  f->inode = inode_get(anon_inode);
+  f->priv = priv;
   *out = f;
+  return 0;
+}
+
+static int
+anon_statfs(struct fs *fs, struct statfs_info *st)
+{
+  *st = (struct statfs_info){.type = ANON_MAGIC, .bsize = PAGE_SIZE, .namelen = NAME_MAX};
   return 0;
 }
 
 void
 anonfile_init(void)
 {
-  static const struct fs_ops ops = {0};
+  static const struct fs_ops ops = {.statfs = anon_statfs};
 
   anonfs.ops = &ops;
   anonfs.type = "anon_inodefs";
   anonfs.dev = mount_anon_dev();
   anonfs.ref = 1;
-  the_inode = inode_alloc(&anonfs, 1, &anon_mobj_ops, &anon_inode_ops);
-  if(!the_inode)
-    panic("no memory for the inode of files without one");
-  inode_init_owner(the_inode, 0, ANON_MODE, 0);
-  the_inode->nlink = 1;
+  anon_inode = inode_alloc(&anonfs, 1, &anon_mobj_ops, &anon_inode_ops);
+  if(!anon_inode)
+    panic("no memory for the inode of files without a name");
+  inode_init_owner(anon_inode, 0, ANON_MODE, 0);
+  anon_inode->nlink = 1;
 }

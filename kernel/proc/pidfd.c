@@ -31,10 +31,10 @@ static const struct file_ops pidfd_fops = {.poll = pidfd_poll, .release = pidfd_
 int
 pidfd_file(struct proc *p, unsigned flags, struct file **out)
 {
-  int err = anonfile_open("[pidfd]", &pidfd_fops, O_RDWR | flags, out);
+  int err = anonfile_make("pidfd", &pidfd_fops, flags, proc_get(p), out);
 
-  if(!err)
-    (*out)->priv = proc_get(p);
+  if(err)
+    proc_put(p);
   return err;
 }
 

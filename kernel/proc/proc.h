@@ -418,6 +418,13 @@ void signal_mask_until_return(const sigset *mask); // ppoll, pselect: the old ma
 sigset signal_waiting_set(void);                   // rt_sigpending
 // sig_pending anew, after a change of mask or queues. t->proc->lock is held (asserted: clang knows it by other names).
 void signal_recalc(struct thread *t);
+int signal_dequeue(sigset among, struct siginfo *si); // take one that waits, blocked or not: its number, 0: none
+bool signal_pending_among(sigset among);
+// ---- signalfd.c
+void signalfd_init(void);
+void signalfd_notify(void); // a signal became pending; any lock below RANK_WAITQ may be held
+int signalfd_create(sigset set, unsigned flags, struct file **out);
+int signalfd_change(struct file *f, sigset set); // -EINVAL: none
 // arch/sigframe.c
 int sigframe_build(struct regs *r, int sig, const struct siginfo *si, const struct sigaction *sa,
                    sigset mask);                       // 0 or -EFAULT: SIGSEGV
@@ -488,6 +495,7 @@ enum {
   CAP_SYS_RESOURCE,
   CAP_SYS_TIME,
   CAP_SYS_TTY_CONFIG,
+  CAP_WAKE_ALARM = 35,
   CAP_CHECKPOINT_RESTORE = 40,
   CAPS = 41
 };

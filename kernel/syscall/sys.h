@@ -119,6 +119,11 @@ sysfn sys_utimes, sys_futimesat, sys_getxattr, sys_lgetxattr, sys_fgetxattr, sys
 sysfn sys_flistxattr;
 // ---- sys_poll.c
 sysfn sys_poll, sys_ppoll, sys_select, sys_pselect6;
+// ---- sys_epoll.c
+sysfn sys_epoll_create, sys_epoll_create1, sys_epoll_ctl, sys_epoll_wait, sys_epoll_pwait, sys_epoll_pwait2;
+// ---- sys_event.c
+sysfn sys_eventfd, sys_eventfd2, sys_timerfd_create, sys_timerfd_settime, sys_timerfd_gettime, sys_signalfd;
+sysfn sys_signalfd4;
 // ---- sys_mm.c
 int madvise_range(struct aspace *as, vaddr_t lo, uint64_t len, int advice); // madvise(2), arguments checked
 sysfn sys_mmap, sys_munmap, sys_mprotect, sys_msync, sys_mremap, sys_madvise, sys_mincore, sys_brk, sys_mseal;
