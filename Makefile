@@ -37,6 +37,7 @@ $(B)/%.S.o: %.S Makefile
 
 include tests/host/host.mk
 include tests/fuzz/fuzz.mk
+include tests/crash/crash.mk
 
 # ---- kernel: linked twice, the second time with its own symbol table inside, so that a panic can name functions.
 KERNEL_ELF := $(B)/kernel.elf
