@@ -26,7 +26,7 @@ mount_root(void)
 
   if(!option_string("root", source, sizeof(source)))
     strlcpy(source, "/dev/vda", sizeof(source));
-  err = ext3_mount(source, "", &fs);
+  err = ext3_mount(source, option_flag("ro") ? "ro" : "", &fs);
   if(err) {
     print(
         "lazy6: cannot use %s as the root disk (error %d). Make an image with `make image`, or name another disk with "

@@ -37,6 +37,7 @@ struct blkdev {
   bool readonly, has_flush;                                      // (c)
   const struct blkdev_ops *ops;                                  // (c)
   void *priv;                                                    // (c) the driver's
+  bool mounted;                                                  // (a) a file system has it for itself
   uint64_t nread, nwrite, nflush, sectors_read, sectors_written; // (a) completed, for /proc/diskstats
   struct list all;                                               // (b)
 };

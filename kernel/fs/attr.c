@@ -1,4 +1,4 @@
-// attr.c -- changing what an inode says of itself: mode, owner, times, length.
+// attr.c -- changing what an inode says of itself: mode, owner, times, length, and where it has room.
 //
 // Typical: inode.lock (w) / may the caller? / change in memory / inode_ops.setattr or truncate stores it.
 // Knows no paths and no open files: who opened a file for writing may truncate it, and says so by cr = 0.
@@ -47,6 +47,67 @@ vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr)
   return err;
 }
 
+// A mode that means something: holes keep the size, and nothing is a hole and zeros at once.
+static bool
+falloc_valid(unsigned mode)
+{
+  unsigned what = mode & ~FALLOC_KEEP_SIZE;
+
+  switch(what) {
+  case 0:
+  case FALLOC_UNSHARE_RANGE:
+  case FALLOC_ZERO_RANGE: return true;
+  case FALLOC_PUNCH_HOLE: return mode & FALLOC_KEEP_SIZE;
+  case FALLOC_COLLAPSE_RANGE:
+  case FALLOC_INSERT_RANGE: return mode == what;
+  default: return false;
+  }
+}
+
+// Set-id bits and times are changed first, so that the method stores them; a call that failed has not touched them.
+static int
+fallocate_locked(struct inode *ip, unsigned mode, uint64_t off, uint64_t len)
+{
+  unsigned old_mode = ip->mode;
+  struct times mtime = ip->mtime, ctime = ip->ctime;
+  int err;
+
+  ip->mode = attr_without_setid(ip->mode);
+  ip->mtime = ip->ctime = times_now();
+  err = ip->ops->fallocate(ip, mode, off, len);
+  if(err) {
+    ip->mode = old_mode;
+    ip->mtime = mtime;
+    ip->ctime = ctime;
+  }
+  return err;
+}
+
+int
+vfs_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len)
+{
+  int err;
+
+  if(off > INT64_MAX || len == 0 || len > INT64_MAX)
+    return -EINVAL;
+  if(!falloc_valid(mode))
+    return -EOPNOTSUPP;
+  if(inode_is(ip, S_IFIFO))
+    return -ESPIPE;
+  if(inode_is(ip, S_IFDIR))
+    return -EISDIR;
+  if(!inode_is(ip, S_IFREG))
+    return -ENODEV;
+  if(len > INT64_MAX - off)
+    return -EFBIG;
+  if(!ip->ops->fallocate)
+    return -EOPNOTSUPP;
+  rw_write(&ip->lock);
+  err = fallocate_locked(ip, mode, off, len);
+  rw_write_release(&ip->lock);
+  return err;
+}
+
 static int
 setattr_may_times(struct inode *ip, const struct setattr *sa, const struct cred *cr)
 {
@@ -78,6 +139,7 @@ setattr_apply(struct inode *ip, const struct setattr *sa, const struct cred *cr)
 {
   struct times now = times_now();
 
+  inode_settle(ip);
   if(sa->set_uid)
     ip->uid = sa->uid;
   if(sa->set_gid)

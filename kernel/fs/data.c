@@ -163,8 +163,10 @@ data_write_page(struct inode *ip, uint64_t pos, const struct source *s, size_t n
 
   if(pos + n > old) {
     atomic_set(&ip->visible, old);
-    if(pos > old)
-      mobj_truncate(&ip->obj, pos); // zeroes what a mapping stored behind the old end
+    if(pos > old && (err = ip->ops->truncate(ip, pos)) != 0) { // zeroes what lies behind the old end
+      atomic_set(&ip->visible, UINT64_MAX);
+      return err;
+    }
     data_set_size(ip, pos + n);
   }
   err = mobj_page(&ip->obj, pos >> PAGE_SHIFT, FOR_WRITE, &pg);
@@ -174,7 +176,7 @@ data_write_page(struct inode *ip, uint64_t pos, const struct source *s, size_t n
     page_busy_clear(pg);
     page_put(pg);
   } else if(ip->obj.size != old) {
-    mobj_truncate(&ip->obj, old);
+    ip->ops->truncate(ip, old);
   }
   atomic_set(&ip->visible, UINT64_MAX);
   return err;
@@ -226,6 +228,7 @@ data_write_locked(struct file *f, struct uio *u, uint64_t *pos)
   if(done == 0)
     return n;
   ip->mtime = ip->ctime = times_now();
+  atomic_set(&ip->touched, 0);
   if(ip->ops->written && (n = ip->ops->written(ip)) < 0)
     return n;
   return done;

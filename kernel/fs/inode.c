@@ -280,10 +280,47 @@ inode_sync_fs(struct fs *fs)
   return err;
 }
 
+bool
+inode_any(struct fs *fs, bool (*fn)(struct inode *ip, void *arg), void *arg)
+{
+  struct inode *ip;
+
+  for(uint64_t i = 0; i <= icache.mask; i++)
+    for(ip = icache_next_of(fs, &icache.bucket[i], 0); ip; ip = icache_next_of(fs, &icache.bucket[i], ip))
+      if(fn(ip, arg)) {
+        inode_put(ip);
+        return true;
+      }
+  return false;
+}
+
+void
+inode_touched(struct mobj *obj)
+{
+  atomic_set(&container_of(obj, struct inode, obj)->touched, clock_wall());
+}
+
+static struct times
+times_of(uint64_t ns)
+{
+  return (struct times){.sec = ns / NSEC, .nsec = ns % NSEC};
+}
+
+void
+inode_settle(struct inode *ip)
+{
+  uint64_t ns = atomic_get(&ip->touched) ? atomic_swap(&ip->touched, 0) : 0;
+
+  if(ns)
+    ip->mtime = ip->ctime = times_of(ns);
+}
+
 // Fields are read without inode.lock, so that nobody waits for a long write: each is one word, old or new.
 void
 inode_stat(struct inode *ip, struct stat_info *st)
 {
+  uint64_t touched;
+
   memset(st, 0, sizeof(*st));
   st->dev = ip->fs->dev;
   st->ino = ip->ino;
@@ -299,6 +336,9 @@ inode_stat(struct inode *ip, struct stat_info *st)
   st->mtime = ip->mtime;
   st->ctime = ip->ctime;
   st->btime = ip->btime;
+  touched = atomic_get(&ip->touched);
+  if(touched)
+    st->mtime = st->ctime = times_of(touched);
   if(ip->ops->stat)
     ip->ops->stat(ip, st);
 }
@@ -373,9 +413,7 @@ inode_allow_write(struct inode *ip)
 struct times
 times_now(void)
 {
-  uint64_t ns = clock_wall();
-
-  return (struct times){.sec = ns / NSEC, .nsec = ns % NSEC};
+  return times_of(clock_wall());
 }
 
 void

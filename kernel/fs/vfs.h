@@ -61,6 +61,15 @@ enum {
   POLLRDHUP = 0x2000
 };
 
+enum falloc_mode { // mode of fallocate(2); Linux's values
+  FALLOC_KEEP_SIZE = 1,
+  FALLOC_PUNCH_HOLE = 2,
+  FALLOC_COLLAPSE_RANGE = 8,
+  FALLOC_ZERO_RANGE = 16,
+  FALLOC_INSERT_RANGE = 32,
+  FALLOC_UNSHARE_RANGE = 64,
+};
+
 struct times { // seconds and nanoseconds of the four times
   int64_t sec;
   uint32_t nsec;
@@ -123,6 +132,10 @@ struct
   void (*stat)(struct inode *, struct stat_info *);         // correct what inode_stat found
   // write(2) changed size or times in memory; lock (w) held, no page BUSY
   int (*written)(struct inode *);
+  // Room for [off, off + len), or a hole, or zeros there, as enum falloc_mode says; what a store cannot do is
+  // -EOPNOTSUPP. The range ends below INT64_MAX and is not empty; mode, mtime and ctime were changed in memory; lock (w)
+  // held. 0 method: -EOPNOTSUPP.
+  int (*fallocate)(struct inode *, unsigned mode, uint64_t off, uint64_t len);
 };
 
 struct inode {
@@ -144,6 +157,7 @@ struct inode {
   void *priv;                              // (c) the file system's
   uint64_t seq;                            // (a) changes of a directory, for readdir
   uint64_t visible;  // (a) while write(2) makes the file longer: how far readers may see; else UINT64_MAX
+  uint64_t touched;  // (a) when a program stored through a mapping, nanoseconds; 0: mtime and ctime know of it
   bool reading;      // (C) inode_find's `read` has not returned yet
   bool linkable;     // (I) O_TMPFILE: link(2) may give it a first name
   struct list later; // (C) on the list of inode_put_later
@@ -242,6 +256,10 @@ struct times times_now(void);
 // Owner, group and mode of a new inode in dir: set-group-id directories hand on their group. Before anybody sees it.
 void inode_init_owner(struct inode *ip, const struct inode *dir, unsigned mode, const struct cred *cr);
 int inode_sync_fs(struct fs *fs); // mobj_sync of every inode in memory: the first error
+// Is there an inode of fs in memory for which fn says yes? fn runs without locks.
+bool inode_any(struct fs *fs, bool (*fn)(struct inode *ip, void *arg), void *arg);
+void inode_touched(struct mobj *obj); // mobj_ops.touched: notes the time
+void inode_settle(struct inode *ip);  // what was noted goes into mtime and ctime
 // ---- dcache.c
 struct dentry *dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d); // may sleep
@@ -302,8 +320,9 @@ enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
 int vfs_rename(const struct namectx *c, struct dentry *oldat, const char *old, struct dentry *at, const char *path,
                unsigned flags);
 int64_t vfs_readlink(struct dentry *d, char *buf, size_t n);
-int vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr); // cr 0: opened for writing already
-struct setattr {                                                          // which fields are given, and their values
+int vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr);       // cr 0: opened for writing already
+int vfs_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len); // opened for writing already
+struct setattr { // which fields are given, and their values
   bool set_mode, set_uid, set_gid, set_atime, set_mtime;
   bool atime_now, mtime_now;
   unsigned mode;

@@ -162,24 +162,31 @@ sys_ftruncate(const uint64_t *a)
   return e;
 }
 
-// No file system reserves blocks ahead yet; libc then writes zeros itself.
+// RLIMIT_FSIZE for a file that gets longer.
+static int
+fallocate_file(struct file *f, unsigned mode, uint64_t off, uint64_t len)
+{
+  bool longer = !(mode & FALLOC_KEEP_SIZE) && S_ISTYPE(f->inode->mode, S_IFREG) && len <= INT64_MAX - off &&
+                off + len > f->inode->obj.size;
+  int e = longer ? io_fsize(off + len) : 0;
+
+  return e ? e : vfs_fallocate(f->inode, mode, off, len);
+}
+
 int64_t
 sys_fallocate(const uint64_t *a)
 {
-  struct file *f;
+  struct file *f = fd_file(a[0]);
   int e;
 
-  if((int64_t)a[2] < 0 || (int64_t)a[3] <= 0)
-    return -EINVAL;
-  f = fd_file(a[0]);
   if(!f)
     return -EBADF;
-  if((f->flags & O_ACCMODE) == O_RDONLY)
+  if((int64_t)a[2] < 0 || (int64_t)a[3] <= 0) // T09
+    e = -EINVAL;
+  else if((f->flags & O_ACCMODE) == O_RDONLY)
     e = -EBADF;
-  else if(f->inode && S_ISTYPE(f->inode->mode, S_IFIFO))
-    e = -ESPIPE;
   else
-    e = f->inode && S_ISTYPE(f->inode->mode, S_IFREG) ? -EOPNOTSUPP : -ENODEV;
+    e = f->inode ? fallocate_file(f, a[1], a[2], a[3]) : -ENODEV;
   file_put(f);
   return e;
 }

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SIGNAL_STATUS = 128, GRACE_MS = 500, CANNOT_EXECUTE = 127 };
+enum { SIGNAL_STATUS = 128, GRACE_MS = 500, PAUSE_MS = 20, SETTLE_TRIES = 50, CANNOT_EXECUTE = 127 };
 
 static volatile sig_atomic_t asked; // the signal that wants the machine to end
 
@@ -125,6 +125,17 @@ end_all(void)
     ;
 }
 
+// Everything to the disk, which then needs no recovery. Whoever still dies may have a file open: try for a second.
+static void
+settle_disk(void)
+{
+  struct timespec pause = {0, PAUSE_MS * 1000000L};
+
+  sync();
+  for(int i = 0; i < SETTLE_TRIES && mount("", "/", "", MS_REMOUNT | MS_RDONLY, "") < 0 && errno == EBUSY; i++)
+    nanosleep(&pause, 0);
+}
+
 static void
 raw_output(void)
 {
@@ -171,7 +182,7 @@ main(void)
     status = wait_for(pid);
   } while(!one_command && !asked);
   end_all();
-  sync();
+  settle_disk();
   if(asked == SIGTERM)
     reboot(RB_AUTOBOOT);
   if(asked || status < 0)

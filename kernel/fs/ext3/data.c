@@ -1,10 +1,16 @@
-// data.c -- the methods of an ext3 file's memory object: pages from the disk.
+// data.c -- the methods of an ext3 file's memory object: pages from the disk and to it.
 // ext3_fill starts one request for each run of blocks that lie side by side and returns; a page that is all hole is
-// zeroed on the spot. The interrupt finishes each page.
+// zeroed on the spot. The interrupt finishes each page. A page whose block exists is BACKED from the start, so its first
+// store costs nothing here; for a hole ext3_makewrite allocates: transaction first, then BUSY, since a commit waits for
+// busy pages. ext3_flush writes runs, and waits; it needs no transaction.
+// Typical: fault or data_write / ext3_fill / ext3_makewrite ... mobj_flush / ext3_flush ... ext3_commit.
+// Knows nothing of addresses, nor who reads or writes.
+#include "core/wait.h"
 #include "fs/ext3/ext3.h"
+#include "lib/atomic.h"
 #include "lib/string.h"
 
-enum { SECTORS = EXT3_BLOCK / BLK_SECTOR };
+enum { SECTORS = EXT3_SECTORS };
 
 struct ext3_read { // one request in flight
   struct blkreq rq;
@@ -12,12 +18,26 @@ struct ext3_read { // one request in flight
   uint64_t size; // of the file when the read began: zeros follow it
 };
 
-static struct kmem_cache *read_cache;
+struct ext3_flush { // one call of ext3_flush
+  int pending;      // (a) requests under way
+  int err;          // (a) the first error
+};
+
+struct ext3_write { // one request of it
+  struct blkreq rq;
+  struct ext3_flush *flush;
+};
+
+static struct kmem_cache *read_cache, *write_cache;
+// Not on the waiter's stack: the interrupt may still be waking when the waiter is gone.
+static struct waitq flushed;
 
 void
 ext3_data_init(void)
 {
   read_cache = KMEM_CACHE(struct ext3_read);
+  write_cache = KMEM_CACHE(struct ext3_write);
+  waitq_init(&flushed);
 }
 
 // Zero what lies past the end of the file in its last page.
@@ -102,6 +122,7 @@ ext3_fill(struct mobj *obj, struct page **pg, int n)
       page_zero(pg[i]);
       page_filled(pg[i], 0);
     } else {
+      page_set(pg[i], PAGE_BACKED);
       run_block = run ? run_block : block;
       run++;
     }
@@ -110,16 +131,166 @@ ext3_fill(struct mobj *obj, struct page **pg, int n)
     read_run(ip, pg + n - run, run, run_block);
 }
 
-static int
-ext3_makewrite(struct mobj *obj, struct page *pg)
+// ---- to the disk
+
+static struct inode *
+inode_of(struct mobj *obj)
 {
-  return -EROFS;
+  return container_of(obj, struct inode, obj);
+}
+
+// The size that the disk should have once file block n is there: no less than what leads to n, and no more than what
+// readers may see, as a write that makes the file longer has not put its bytes there yet.
+static uint64_t
+size_for(struct inode *ip, uint64_t n)
+{
+  uint64_t size = atomic_get(&ip->obj.size), visible = atomic_get(&ip->visible);
+
+  return max(min(size, visible), min(size, n * EXT3_BLOCK));
+}
+
+// held: pg BUSY, in the handle h. Give it its block.
+static int
+give_block(struct handle *h, struct inode *ip, struct page *pg)
+{
+  struct ext3_info *info = ext3_info(ip);
+  uint32_t block;
+  bool fresh;
+  int err;
+
+  sleep_acquire(&info->lock);
+  err = ext3_grow(h, ip, pg->idx, &block, &fresh);
+  if(!err && fresh) {
+    info->disksize = max(info->disksize, size_for(ip, pg->idx));
+    ext3_store_locked(h, ip);
+  }
+  sleep_release(&info->lock);
+  if(err)
+    return err;
+  page_set(pg, PAGE_BACKED);
+  if(fresh) {
+    mobj_dirty(&ip->obj, pg);
+    txn_order(h, &info->ordered);
+  }
+  return 0;
 }
 
 static int
+ext3_makewrite(struct mobj *obj, struct page *pg)
+{
+  struct inode *ip = inode_of(obj);
+  struct ext3_fs *x = ext3_of(ip);
+  struct handle h;
+  int err, tries = 0;
+
+  do {
+    if((err = ext3_begin(x, CREDITS_MAP, &h)) != 0)
+      return err;
+    page_busy_wait(pg);
+    if(pg->obj == obj && !page_test(pg, PAGE_BACKED))
+      err = give_block(&h, ip, pg);
+    page_busy_clear(pg);
+    ext3_end(x, &h);
+  } while(err && ext3_again(x, err, &tries));
+  return err;
+}
+
+static void
+write_over(struct ext3_flush *f, int err)
+{
+  int none = 0;
+
+  if(err)
+    atomic_cas(&f->err, &none, err);
+  if(atomic_sub(&f->pending, 1) == 0) // from here on f may be gone
+    waitq_wake(&flushed);
+}
+
+static void
+write_done(struct blkreq *rq, int err)
+{
+  struct ext3_write *w = container_of(rq, struct ext3_write, rq);
+  struct ext3_flush *f = w->flush;
+
+  kmem_free(write_cache, w);
+  write_over(f, err);
+}
+
+// Write pages [0, n), whose blocks are block, block + 1, ... Without memory for a request: one after the other.
+static void
+write_run(struct ext3_fs *x, struct page **pg, int n, uint32_t block, struct ext3_flush *f)
+{
+  struct ext3_write *w = kmem_alloc(write_cache);
+  uint64_t sector = (uint64_t)block * SECTORS;
+
+  atomic_add(&f->pending, 1);
+  if(w == 0) {
+    int err = 0;
+
+    for(int i = 0; i < n && !err; i++)
+      err = blk_io(x->dev, BLK_WRITE, sector + i * SECTORS, page_va(pg[i]), PAGE_SIZE);
+    write_over(f, err);
+    return;
+  }
+  w->flush = f;
+  w->rq = (struct blkreq){.op = BLK_WRITE, .sector = sector, .nseg = n, .done = write_done};
+  for(int i = 0; i < n; i++)
+    w->rq.seg[i] = (struct blkseg){.pa = page_pa(pg[i]), .len = PAGE_SIZE};
+  blk_submit(x->dev, &w->rq);
+}
+
+// What a program stored behind the end of the file does not go to the disk. No mapping can write now.
+static int
 ext3_flush(struct mobj *obj, struct page **pg, int n)
 {
-  return -EROFS;
+  struct inode *ip = inode_of(obj);
+  struct ext3_flush f = {.pending = 1}; // ours
+  uint32_t run_block = 0, block;
+  int run = 0, err = 0;
+
+  for(int i = 0; i < n && !err; i++) {
+    err = ext3_bmap(ip, pg[i]->idx, &block);
+    if(!err && block == 0) // BACKED without a block
+      err = ext3_corrupt(ext3_of(ip), ip->ino, pg[i]->idx);
+    if(run && (err || block != run_block + run || run == BLK_SEGMENTS)) {
+      write_run(ext3_of(ip), pg + i - run, run, run_block, &f);
+      run = 0;
+    }
+    if(err)
+      break;
+    clear_tail(pg[i], atomic_get(&obj->size));
+    run_block = run ? run_block : block;
+    run++;
+  }
+  if(run)
+    write_run(ext3_of(ip), pg + n - run, run, run_block, &f);
+  atomic_sub(&f.pending, 1);
+  wait_event(&flushed, atomic_get(&f.pending) == 0, WAIT_ALWAYS, NEVER);
+  return err ? err : f.err;
+}
+
+// For the commit that gave the file blocks. A data block that cannot be written is the file's trouble, of which fsync tells
+// (errseq); the journal goes on.
+int
+ext3_ordered_flush(struct ordered *o)
+{
+  mobj_sync(&container_of(o, struct ext3_info, ordered)->ip->obj, 0, UINT64_MAX >> PAGE_SHIFT);
+  return 0;
+}
+
+// Everything that was said of the file is on the disk, and the device's cache is, too.
+static int
+ext3_commit(struct mobj *obj)
+{
+  struct inode *ip = inode_of(obj);
+  struct ext3_fs *x = ext3_of(ip);
+  int err = 0;
+
+  if(x->journal == 0)
+    return 0;
+  if(atomic_get(&ip->touched))
+    err = ext3_store_alone(ip);
+  return err ? err : journal_sync(x->journal, atomic_get(&ext3_info(ip)->tid));
 }
 
 const struct mobj_ops ext3_mobj_ops = {
@@ -127,5 +298,7 @@ const struct mobj_ops ext3_mobj_ops = {
     .fill = ext3_fill,
     .makewrite = ext3_makewrite,
     .flush = ext3_flush,
+    .commit = ext3_commit,
     .release = inode_mobj_release,
+    .touched = inode_touched,
 };

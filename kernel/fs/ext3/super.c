@@ -1,8 +1,10 @@
 // super.c -- mounting: read the superblock and the group descriptors, believe nothing, refuse by name what is unknown.
+// A file system with a journal is written (state.c) unless the options or the disk say otherwise; one without is read.
 #include "core/print.h"
 #include "core/trace.h"
 #include "fs/devfs/devfs.h"
 #include "fs/ext3/ext3.h"
+#include "fs/internal.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
 
@@ -11,7 +13,7 @@ enum {
   INCOMPAT,
   RO_COMPAT,
   BLOCK_LOG_4K = 2,
-  SECTORS = EXT3_BLOCK / BLK_SECTOR,
+  SECTORS = EXT3_SECTORS,
   EXT3_STATFS_MAGIC = 0xef53,
   GROUPS_PER_BLOCK = EXT3_BLOCK / sizeof(struct ext3_group)
 };
@@ -42,12 +44,14 @@ int
 ext3_corrupt(struct ext3_fs *x, uint64_t where, uint64_t what)
 {
   trace(EXT3_ERROR, x->fs.dev, where, what);
+  x->super.state |= STATE_ERROR;
+  if(x->journal)
+    journal_abort(x->journal, -EIO);
   return -EIO;
 }
 
-// Says why `source` cannot be mounted; -EINVAL.
-static int
-refuse(const char *source, const char *f, ...)
+int
+ext3_refuse(const char *source, const char *f, ...)
 {
   char why[160];
   va_list ap;
@@ -67,18 +71,16 @@ check_features(const struct ext3_super *s, const char *source)
 
   for(unsigned i = 0; i < array_len(unknown_features); i++)
     if(left[unknown_features[i].set] & unknown_features[i].bit)
-      return refuse(source,
-                    "has the feature '%s', which this kernel does not know; make it with -O "
-                    "none,has_journal,filetype,sparse_super,large_file",
-                    unknown_features[i].name);
+      return ext3_refuse(source,
+                         "has the feature '%s', which this kernel does not know; make it with -O "
+                         "none,has_journal,filetype,sparse_super,large_file",
+                         unknown_features[i].name);
   if(left[INCOMPAT])
-    return refuse(source, "has unknown incompatible features (%#x)", left[INCOMPAT]);
+    return ext3_refuse(source, "has unknown incompatible features (%#x)", left[INCOMPAT]);
   if(left[RO_COMPAT])
-    return refuse(source, "has unknown read-only features (%#x)", left[RO_COMPAT]);
+    return ext3_refuse(source, "has unknown read-only features (%#x)", left[RO_COMPAT]);
   if(!(s->feature_incompat & INCOMPAT_FILETYPE))
-    return refuse(source, "lacks the feature 'filetype'");
-  if(s->feature_incompat & INCOMPAT_RECOVER)
-    return refuse(source, "was not unmounted and needs its journal replayed; run e2fsck -p on it");
+    return ext3_refuse(source, "lacks the feature 'filetype'");
   return 0;
 }
 
@@ -110,26 +112,27 @@ check_geometry(const struct ext3_super *s, const struct blkdev *dev, const char 
   uint64_t inodes;
 
   if(s->log_block_size != BLOCK_LOG_4K)
-    return refuse(source, "has blocks of %lu bytes; this kernel reads only 4096",
-                  s->log_block_size < 7 ? 1024ul << s->log_block_size : 0ul);
+    return ext3_refuse(source, "has blocks of %lu bytes; this kernel reads only 4096",
+                       s->log_block_size < 7 ? 1024ul << s->log_block_size : 0ul);
   if(!geometry_possible(s))
-    return refuse(source, "has an impossible geometry (%u blocks, %u a group, %u inodes a group)", s->blocks_count,
-                  s->blocks_per_group, s->inodes_per_group);
+    return ext3_refuse(source, "has an impossible geometry (%u blocks, %u a group, %u inodes a group)", s->blocks_count,
+                       s->blocks_per_group, s->inodes_per_group);
   if(s->inode_size < EXT3_GOOD_OLD_INODE || s->inode_size > EXT3_BLOCK || (s->inode_size & (s->inode_size - 1)))
-    return refuse(source, "has inodes of %u bytes", s->inode_size);
+    return ext3_refuse(source, "has inodes of %u bytes", s->inode_size);
   inodes = (uint64_t)groups_of(s) * s->inodes_per_group;
   if(s->inodes_count != inodes || s->first_ino < EXT3_FIRST_INO)
-    return refuse(source, "has an impossible number of inodes (%u of %lu, the first is %u)", s->inodes_count, inodes,
-                  s->first_ino);
+    return ext3_refuse(source, "has an impossible number of inodes (%u of %lu, the first is %u)", s->inodes_count,
+                       inodes, s->first_ino);
   if((uint64_t)s->blocks_count * SECTORS > dev->sectors)
-    return refuse(source, "is truncated: its file system has %u blocks of 4096 bytes, the disk has %lu",
-                  s->blocks_count, dev->sectors / SECTORS);
+    return ext3_refuse(source, "is truncated: its file system has %u blocks of 4096 bytes, the disk has %lu",
+                       s->blocks_count, dev->sectors / SECTORS);
   return 0;
 }
 
 static int
 load_groups(struct ext3_fs *x, const char *source)
 {
+  kfree(x->group);
   x->ngroups = groups_of(&x->super);
   x->group = kzalloc((uint64_t)x->ngroups * sizeof(struct ext3_group));
   if(x->group == 0)
@@ -140,7 +143,7 @@ load_groups(struct ext3_fs *x, const char *source)
     int err = buf_get(x->dev, 1 + g / GROUPS_PER_BLOCK, &b);
 
     if(err) {
-      refuse(source, "cannot be read (group descriptors)");
+      ext3_refuse(source, "cannot be read (group descriptors)");
       return err;
     }
     memcpy(x->group + g, b->data, n * sizeof(struct ext3_group));
@@ -161,7 +164,7 @@ check_groups(const struct ext3_fs *x, const char *source)
 
     if(gd->block_bitmap >= blocks || gd->inode_bitmap >= blocks || gd->inode_table == 0 ||
        gd->inode_table + table > blocks)
-      return refuse(source, "has a damaged descriptor of group %u; run e2fsck on it", g);
+      return ext3_refuse(source, "has a damaged descriptor of group %u; run e2fsck on it", g);
   }
   return 0;
 }
@@ -207,10 +210,23 @@ ext3_statfs(struct fs *fs, struct statfs_info *st)
   return 0;
 }
 
+static int
+ext3_sync(struct fs *fs)
+{
+  struct ext3_fs *x = (struct ext3_fs *)fs;
+
+  return x->journal ? journal_force(x->journal) : 0;
+}
+
 static void
 ext3_unmount(struct fs *fs)
 {
-  bcache_forget(((struct ext3_fs *)fs)->dev);
+  struct ext3_fs *x = (struct ext3_fs *)fs;
+
+  if(ext3_stop_writing(x) != 0)
+    print("ext3: %s: not everything could be written; run e2fsck on it\n", fs->source);
+  bcache_forget(x->dev);
+  atomic_set(&x->dev->mounted, false);
 }
 
 static void
@@ -222,24 +238,30 @@ ext3_free(struct fs *fs)
   kfree(x);
 }
 
-static const struct fs_ops ext3_fs_ops = {.statfs = ext3_statfs, .unmount = ext3_unmount, .free = ext3_free};
+static const struct fs_ops ext3_fs_ops = {
+    .statfs = ext3_statfs,
+    .sync = ext3_sync,
+    .unmount = ext3_unmount,
+    .remount = ext3_remount,
+    .free = ext3_free,
+};
 
 static int
-read_super(struct ext3_fs *x, const char *source)
+read_block_0(struct ext3_fs *x, const char *source)
 {
   struct buf *b;
   int err;
 
   if(x->dev->sectors < 2 * SECTORS)
-    return refuse(source, "is too small for a file system (%lu sectors)", x->dev->sectors);
+    return ext3_refuse(source, "is too small for a file system (%lu sectors)", x->dev->sectors);
   if((err = buf_get(x->dev, 0, &b)) != 0) {
-    refuse(source, "cannot be read (superblock)");
+    ext3_refuse(source, "cannot be read (superblock)");
     return err;
   }
   memcpy(&x->super, (char *)b->data + EXT3_SUPER_OFFSET, sizeof(x->super));
   buf_put(b);
   if(x->super.magic != EXT3_MAGIC)
-    return refuse(source, "is not an ext3 file system (no superblock magic)");
+    return ext3_refuse(source, "is not an ext3 file system (no superblock magic)");
   if(x->super.rev_level == 0) {
     x->super.inode_size = EXT3_GOOD_OLD_INODE;
     x->super.first_ino = EXT3_FIRST_INO;
@@ -249,26 +271,84 @@ read_super(struct ext3_fs *x, const char *source)
   return check_features(&x->super, source);
 }
 
+int
+ext3_read_super(struct ext3_fs *x, const char *source)
+{
+  int err = read_block_0(x, source);
+
+  err = err ? err : load_groups(x, source);
+  return err ? err : check_groups(x, source);
+}
+
+// The whole of `option` stands in the list of options, between commas.
+static bool
+has_option(const char *options, const char *option)
+{
+  size_t n = strlen(option);
+
+  for(const char *o = options; o && *o; o = *o ? o + 1 : o) {
+    if(strncmp(o, option, n) == 0 && (o[n] == 0 || o[n] == ','))
+      return true;
+    while(*o && *o != ',')
+      o++;
+  }
+  return false;
+}
+
 static int
-mount_checked(struct ext3_fs *x, const char *source)
+mount_root(struct ext3_fs *x, const char *source)
 {
   struct inode *root;
-  int err;
+  int err = ext3_iget(x, EXT3_ROOT_INO, &root);
 
-  if((err = read_super(x, source)) != 0 || (err = load_groups(x, source)) != 0 || (err = check_groups(x, source)) != 0)
-    return err;
-  if((err = ext3_iget(x, EXT3_ROOT_INO, &root)) != 0) {
-    refuse(source, "has a root directory that is damaged or cannot be read; run e2fsck on it");
+  if(err) {
+    ext3_refuse(source, "has a root directory that is damaged or cannot be read; run e2fsck on it");
     return err;
   }
   if(!S_ISTYPE(root->mode, S_IFDIR)) {
     inode_put(root);
-    return refuse(source, "has a root that is no directory; run e2fsck on it");
+    return ext3_refuse(source, "has a root that is no directory; run e2fsck on it");
   }
   x->fs.root = dentry_root(&x->fs, root);
   if(x->fs.root == 0)
     inode_put(root);
   return x->fs.root ? 0 : -ENOMEM;
+}
+
+static int
+mount_checked(struct ext3_fs *x, const char *source, const char *options)
+{
+  bool writes = !has_option(options, "ro") && !x->dev->readonly;
+  int err = ext3_read_super(x, source);
+
+  err = err ? err : ext3_recover(x, source);
+  if(!err && writes && x->super.feature_compat & COMPAT_HAS_JOURNAL)
+    err = ext3_start_writing(x, source);
+  err = err ? err : mount_root(x, source);
+  if(err)
+    ext3_stop_writing(x);
+  return err;
+}
+
+static struct ext3_fs *
+fs_new(struct blkdev *dev, const char *source)
+{
+  struct ext3_fs *x = kzalloc(sizeof(*x));
+
+  if(x == 0)
+    return 0;
+  x->dev = dev;
+  x->fs.ops = &ext3_fs_ops;
+  x->fs.type = "ext3";
+  strlcpy(x->fs.source, source, sizeof(x->fs.source));
+  x->fs.dev = blkfile_rdev(dev);
+  x->fs.readonly = true;
+  x->fs.ref = 1; // ours, until there is a root that has one
+  sleep_init(&x->alloc, "ext3.alloc", RANK_ALLOC);
+  sleep_init(&x->orphans_lock, "ext3.orphans", RANK_ORPHAN);
+  list_init(&x->orphans);
+  waitq_init(&x->quiet);
+  return x;
 }
 
 int
@@ -283,17 +363,16 @@ ext3_mount(const char *source, const char *options, struct fs **out)
     print("ext3: there is no disk %s.\n", source);
     return -ENODEV;
   }
-  if((x = kzalloc(sizeof(*x))) == 0)
+  if(atomic_swap(&dev->mounted, true))
+    return -EBUSY;
+  if((x = fs_new(dev, source)) == 0) {
+    atomic_set(&dev->mounted, false);
     return -ENOMEM;
-  x->dev = dev;
-  x->fs.ops = &ext3_fs_ops;
-  x->fs.type = "ext3";
-  strlcpy(x->fs.source, source, sizeof(x->fs.source));
-  x->fs.dev = blkfile_rdev(dev);
-  x->fs.readonly = true;
-  x->fs.ref = 1; // ours, until there is a root that has one
-  if((err = mount_checked(x, source)) != 0) {
+  }
+  if((err = mount_checked(x, source, options)) != 0) {
+    inode_flush_later();
     bcache_forget(dev);
+    atomic_set(&dev->mounted, false);
     fs_put(&x->fs);
     return err;
   }

@@ -73,6 +73,7 @@ static const struct mobj_ops tmpfs_mobj_ops = {
     .fill = shm_fill,
     .makewrite = tmpfs_makewrite,
     .release = inode_mobj_release,
+    .touched = inode_touched,
 };
 
 static int
