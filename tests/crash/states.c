@@ -234,7 +234,7 @@ recover(void)
 {
   const struct image_super *s = (const void *)(ours.bytes + EXT3_SUPER_AT);
   const char *words;
-  uint32_t journal_super;
+  uint32_t journal_super = 0;
 
   memcpy(theirs, ours.bytes, ours.size);
   if((words = recover_ours(&journal_super)) != 0)
