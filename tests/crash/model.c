@@ -352,9 +352,7 @@ begin_data(struct mproc *p, struct op *o, uint32_t k, const struct fact *f)
     break;
   case OP_PUNCH:
     file_may(w, k, f->off, end < w->size ? end : w->size, true, false);
-    last_set(o, &w->last_meta, k);
-    last_set(o, &w->last_data_meta, k);
-    break;
+    break; // names and sizes stay; what it put into the contents is all that a sync promises
   default: break;
   }
 }

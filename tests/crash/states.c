@@ -2,7 +2,7 @@
 //
 // usage: states [-n STATES] [-s SEED] [-p PART/PARTS] [-c CONTROL] [-l BAD] [-t FOLDER] [-v] IMAGE LOG
 //        states -e EVENT -w HOW -r SEED [-c CONTROL] [-o FILE] IMAGE LOG
-//        states -f IMAGE        states -m IMAGE [DIR]
+//        states -g RECOVERED IMAGE LOG        states -x FILE IMAGE LOG        states -f IMAGE        states -m IMAGE [DIR]
 //   IMAGE LOG  the disk at the start, and what tests/crash/disk.py wrote down
 //   -n -s   how many states (1000), chosen by SEED (1). Part of them are the prefixes of the log; some are cuts right after an
 //           acknowledgement with nothing that was not flushed; the rest are random cuts with random parts of what was not
@@ -11,7 +11,9 @@
 //   -c      a control, which must be found: ignore-flush, early-commit, early-ack
 //   -l      stop after that many bad states (10)
 //   -t      folder for the image that e2fsck gets, in memory if possible (/dev/shm)
-//   -e -w -r  one state, as a bad one is told; -o FILE writes it as it is before the recovery
+//   -e -w -r  one state, as a bad one is told (an EVENT behind the end is the last); -o FILE writes it as it is before the recovery
+//   -F      facts come from that LOG of an earlier power cut, all of them: LOG is of the recovery after it
+//   -g      was RECOVERED, a disk after a power cut at the end of LOG and a recovery, recovered well? -x writes the end of LOG
 //   -f      check IMAGE strictly; -m prints what manifest.h says of it, below DIR
 // For each state: e2fsck recovers it and then finds nothing; our replay gives the same blocks, but for fields that note
 // times and states (same_super); a second recovery changes nothing; a strict check of our own (ext3_fsck.c) finds nothing
@@ -46,7 +48,7 @@ static struct options {
   int states, part, parts, bad_max, verbose, mode;
   unsigned seed;
   enum control control;
-  const char *folder, *out, *image, *log;
+  const char *folder, *out, *image, *log, *facts, *recovered, *end;
   struct state one;
 } opt = {.states = 1000, .parts = 1, .bad_max = 10, .seed = 1, .folder = "/dev/shm", .one = {-1, 0, 0}};
 
@@ -396,6 +398,61 @@ write_out(const unsigned char *image)
     fprintf(stderr, "states: cannot write %s\n", opt.out);
 }
 
+// The facts of an earlier power cut come before everything.
+static bool
+earlier_facts(void)
+{
+  static struct fake_disk before;
+  struct log log;
+  bool ok;
+
+  fake_disk_init(&before, "vdc", disk.size);
+  ok = log_load(&log, &before, opt.facts, CONTROL_NONE);
+  for(int i = 0; ok && i < log.ntold; i++)
+    ok = model_fact(model, &log.told[i].fact, false);
+  log_free(&log);
+  return ok;
+}
+
+// Everything that was written, in order: what the disk holds if the power stays on.
+static void
+end_image(unsigned char *image)
+{
+  memcpy(image, disk.base, disk.size);
+  for(int i = 0; i < disk.nwrites; i++)
+    if(!disk.write[i].failed)
+      memcpy(image + disk.write[i].sector * BLK_SECTOR, disk.write[i].data, disk.write[i].sectors * BLK_SECTOR);
+}
+
+static const char *
+look_recovered(void)
+{
+  static char text[REASON];
+  struct image im;
+  uint64_t size;
+  unsigned char *bytes = host_map(opt.recovered, &size);
+  const char *words;
+
+  if(bytes == 0 || size != ours.size)
+    return "cannot be read";
+  if(fsck_image(bytes, size, 0, text, sizeof(text)))
+    return bad("ext3_fsck.c", text);
+  memcpy(theirs, bytes, size);
+  if((words = e2fsck("n", 0, true)) != 0)
+    return words;
+  image_open(&im, theirs, size);
+  return model_check(model, &im);
+}
+
+static int
+recovered(void)
+{
+  const char *words = tell_until(disk.events) ? look_recovered() : "the log makes no sense";
+
+  printf("%s %s: %s\n", words ? "BAD" : "ok ", opt.recovered, words ? words : "as it may be after that power cut");
+  return words != 0;
+}
+
 // 1: it is bad, -1: the log is.
 static int
 try_one(struct fake_crash *c, const struct state *s)
@@ -426,6 +483,8 @@ explore(void)
   int n = 1, nbad = 0, lo, hi, tried = 0;
   struct state *s = opt.one.event >= 0 ? &opt.one : choose(&n);
 
+  if(opt.one.event >= disk.events)
+    opt.one.event = disk.events - 1;
   lo = (long)n * opt.part / opt.parts;
   hi = (long)n * (opt.part + 1) / opt.parts;
   fake_crash_begin(&c, &disk);
@@ -443,7 +502,6 @@ explore(void)
   for(int i = 0; i < STATE_KINDS; i++)
     printf(" %s %d", kind_name[i], count[i]);
   printf("; replayed %d, orphans %d, files %lu\n", replayed, orphans, looked);
-  unlink(theirs_path);
   return nbad != 0;
 }
 
@@ -562,7 +620,7 @@ which(const char *word, const char *const *names, int n)
 static void
 options(int argc, char **argv)
 {
-  for(int c; (c = getopt(argc, argv, "n:s:p:c:l:t:e:w:r:o:vfm")) >= 0;)
+  for(int c; (c = getopt(argc, argv, "n:s:p:c:l:t:e:w:r:o:F:g:x:vfm")) >= 0;)
     switch(c) {
     case 'n': opt.states = atoi(optarg); break;
     case 's': opt.seed = strtoul(optarg, 0, 0); break;
@@ -574,6 +632,9 @@ options(int argc, char **argv)
     case 'w': opt.one.kind = which(optarg, kind_name, STATE_KINDS); break;
     case 'r': opt.one.seed = strtoul(optarg, 0, 0); break;
     case 'o': opt.out = optarg; break;
+    case 'F': opt.facts = optarg; break;
+    case 'g': opt.recovered = optarg; break;
+    case 'x': opt.end = optarg; break;
     case 'v': opt.verbose = 1; break;
     case 'f': opt.mode = MODE_CHECK; break;
     case 'm': opt.mode = MODE_LIST; break;
@@ -590,10 +651,21 @@ options(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
+  int status;
+
   options(argc, argv);
   if(opt.mode)
     return image_only(optind + 1 < argc ? argv[optind + 1] : "/");
-  if(!start())
+  if(!start() || (opt.facts && !earlier_facts()))
     return 2;
-  return explore();
+  if(opt.end) {
+    opt.out = opt.end;
+    end_image(ours.bytes);
+    write_out(ours.bytes);
+    status = 0;
+  } else {
+    status = opt.recovered ? recovered() : explore();
+  }
+  unlink(theirs_path);
+  return status;
 }

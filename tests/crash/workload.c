@@ -262,6 +262,16 @@ run(char *words)
   return bad;
 }
 
+// As the first process of lazy6: its last act is to leave a disk that needs no recovery.
+static int
+settle_disk(void)
+{
+  if(getpid() != 1 || mount("", "/", "", MS_REMOUNT | MS_RDONLY, "") == 0)
+    return 0;
+  printf("crash: cannot mount / read-only again: %s\n", strerror(errno));
+  return 4;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -287,6 +297,7 @@ main(int argc, char **argv)
     status = manifest(word[4] == ',' ? word + 5 : FACT_TOP);
   else
     status = strcmp(word, "nothing") == 0 ? 0 : 2;
+  status = status ? status : settle_disk();
   printf("crash: done, status %d\n", status);
   fflush(stdout);
   return status;
