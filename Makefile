@@ -109,7 +109,7 @@ build/tests/tests/all: tests/guest/all.sh
 	@cp $< $@; chmod +x $@
 
 .PHONY: test test-linux soak
-test: setup-test all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) ## all tests; T="-s SUITE -k WORD" for some (tests/run -h)
+test: setup-test all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) crash-build ## all tests; T="-s SUITE -k WORD" for some (tests/run -h)
 	@HOST_TESTS="$(HOST_TESTS)" FUZZERS="$(FUZZERS)" KERNEL=$(KERNEL) tests/run $(T)
 test-linux: $(GUEST) ## the guest tests on this Linux, which is their oracle
 	@build/tests/tests/all

@@ -128,7 +128,7 @@ def part_controls(scratch):
 
 def recovered(folder, system, image, log, crashed, name, seed):
     """Boot `system` on the crashed disk, let it list its files, shut it down. Then judge the disk, and what it listed."""
-    more = {"how": "rw"} if system == "linux" else {}
+    more = {"how": "rw top=/w"} if system == "linux" else {}
     again = Run(folder, system, seed, 0, 0, 1 + seed % 4, "256M" if system == "lazy6" else "512M", 0, image=crashed,
                 crash="list,/w", **more)
     if not again.done:
@@ -139,8 +139,6 @@ def recovered(folder, system, image, log, crashed, name, seed):
     if status:
         return False, out
     shown = [l for l in again.text.splitlines() if l.startswith("= ")]
-    if system == "linux":
-        shown = [l.replace(" /w/", " /") for l in shown]
     want = subprocess.run([STATES, "-m", after, "/w"], stdout=subprocess.PIPE, text=True).stdout.splitlines()
     if shown != want:
         diff = [f"{system}: {l}" for l in shown if l not in want][:5] + [f"image: {l}" for l in want if l not in shown][:5]

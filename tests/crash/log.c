@@ -81,9 +81,8 @@ read_record(struct reader *r, const struct record *c, const unsigned char *data)
   case 'W': read_write(r, c, data); break;
   case 'F': break;
   case 'A':
-    if(c->length != FACT_BYTES)
-      return false;
-    read_fact(r, data);
+    for(uint32_t at = 0; at + FACT_BYTES <= c->length; at += FACT_BYTES) // QEMU joins those that lie side by side
+      read_fact(r, data + at);
     break;
   case 'C': r->d->write[r->write_of[c->number]].done = r->d->events; break;
   case 'D': read_flushed(r, r->asked_of[c->number]); break;
