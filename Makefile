@@ -72,7 +72,11 @@ $(ROOT)/etc/.made: $(wildcard user/etc/*)
 $(ROOT)/usr/share/lazy6/big: tools/sparse
 	@mkdir -p $(@D)
 	@tools/sparse $@
-build/root.img: $(ROOT)/usr/share/lazy6/big $(ROOT)/sbin/init $(patsubst user/tools/%.c,$(ROOT)/bin/%,$(TOOLS_C)) $(ROOT)/etc/.made tools/mkimage
+# The text that it counts, changes, and finds again.
+$(ROOT)/usr/share/lazy6/words: tools/words
+	@mkdir -p $(@D)
+	@tools/words $@
+build/root.img: $(ROOT)/usr/share/lazy6/big $(ROOT)/usr/share/lazy6/words $(ROOT)/sbin/init $(patsubst user/tools/%.c,$(ROOT)/bin/%,$(TOOLS_C)) $(ROOT)/etc/.made tools/mkimage
 	@tools/mkimage $@ $(ROOT)
 	@echo "  image   $@"
 

@@ -9,6 +9,7 @@
 #include "fs/vfs.h"
 #include "lib/string.h"
 #include "proc/proc.h"
+#include "proc/sysvshm.h"
 #include "syscall/syscall.h"
 
 enum { CHECK_EVERY = 1000 }; // calls and traps between checks of the caller's memory, in debug kernels
@@ -37,6 +38,18 @@ mount_root(void)
   mount_add(fs, 0);
 }
 
+// Disks fail as the command line says. A start with rules that nobody understood would test nothing.
+static void
+start_blkfail(void)
+{
+  char rules[1024];
+
+  if(option_string("blkfail", rules, sizeof(rules)) && blkfail_set(rules) != 0) {
+    print("lazy6: APPEND=\"blkfail=...\" was not understood; kernel/dev/blkfail.c has the grammar\n");
+    cpu_poweroff(START_FAILED);
+  }
+}
+
 // What needs threads, interrupts and the disk.
 static void
 start_thread(void *arg)
@@ -46,6 +59,7 @@ start_thread(void *arg)
   char *argv[] = {path, 0};
   int err;
 
+  start_blkfail();
   pci_init();
   virtio_rng_init();
   virtio_blk_init();
@@ -88,6 +102,7 @@ kernel_main(void)
   sched_init();
   proc_init();
   futex_init();
+  sysvshm_init();
   vfs_init();
   ext3_init();
   tmpfs_init();
@@ -105,6 +120,7 @@ kernel_main(void)
   print("lazy6: %d CPU%s, %lu MiB of memory, %lu free\n", cpu_count, cpu_count == 1 ? "" : "s", frames_total() >> 8,
         frames_free() >> 8);
   reclaim_start();
+  writeback_start();
   if(kthread_start("start", start_thread, 0) != 0)
     panic("no memory for the first thread");
   sched_idle_loop();

@@ -86,7 +86,8 @@ void
 blk_submit(struct blkdev *d, struct blkreq *r)
 {
   trace(BLK_SUBMIT, r->op, r->sector, r->nseg);
-  if(!blk_sane(d, r))
+  r->due = 0;
+  if(!blk_sane(d, r) || (unlikely(atomic_get_relaxed(&blkfail_armed)) && blkfail_hit(d, r)))
     blk_done(d, r, -EIO);
   else if(r->op == BLK_FLUSH && !d->has_flush)
     blk_done(d, r, 0);
@@ -97,6 +98,8 @@ blk_submit(struct blkdev *d, struct blkreq *r)
 void
 blk_done(struct blkdev *d, struct blkreq *r, int err)
 {
+  if(unlikely(r->due != 0) && blkfail_late(d, r, err))
+    return;
   if(err) {
     trace(BLK_ERROR, r->op, r->sector, err);
   } else {

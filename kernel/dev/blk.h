@@ -25,6 +25,9 @@ struct blkreq {
   void (*done)(struct blkreq *, int err); // (q) interrupt context; 0 or -EIO; may free the request
   void *arg;                              // (q) the caller's
   struct list link;                       // (q) the queue's
+  uint64_t due;                           // (q) blkfail's: not to be told before; 0: at once
+  struct blkdev *dev;                     // (q) blkfail's, while it is late
+  int err;                                // (q) blkfail's, while it is late
 };
 
 struct blkdev;
@@ -52,3 +55,15 @@ void blk_done(struct blkdev *d, struct blkreq *r, int err);
 uint64_t blk_bytes(const struct blkreq *r);
 // Move `len` bytes (multiple of 512) at `sector` and wait. buf lies in the direct map. 0 or -EIO. Sleeps.
 int blk_io(struct blkdev *d, enum blk_op op, uint64_t sector, void *buf, size_t len);
+
+// ---- blkfail.c: disks that fail on purpose; its head has the grammar
+
+// Set the rules: 0, -EINVAL (and a word on the console), -ENOSPC (more than fit), -ENOMEM.
+int blkfail_set(const char *text);
+// Rule i with what it did so far; false: there is none.
+bool blkfail_text(int i, char *buf, size_t size);
+// For blk.c: are there rules? / Count r by them: true: it fails, and ends with blk_done. / Hold back the end of r, which
+// is due later: true; false: it is due.
+extern bool blkfail_armed;
+bool blkfail_hit(struct blkdev *d, struct blkreq *r);
+bool blkfail_late(struct blkdev *d, struct blkreq *r, int err);

@@ -9,9 +9,10 @@
 #include "fs/perm.h"
 #include "core/thread.h"
 #include "lib/atomic.h"
+#include "lib/errseq.h"
 #include "lib/string.h"
 
-enum { RELATIME_SECONDS = 24 * 60 * 60 };
+enum { RELATIME_SECONDS = 24 * 60 * 60, PACE_PAGES = 32 };
 
 static bool
 times_before(struct times a, struct times b)
@@ -195,7 +196,9 @@ data_write_step(struct inode *ip, struct uio *u, uint64_t pos)
   if(err)
     return err;
   n = min(s.n, room);
-  err = data_write_page(ip, pos, &s, n);
+  err = seal_write(ip, pos, n);
+  if(!err)
+    err = data_write_page(ip, pos, &s, n);
   source_put(&s);
   if(err)
     return err;
@@ -203,12 +206,25 @@ data_write_step(struct inode *ip, struct uio *u, uint64_t pos)
   return n;
 }
 
+// Every now and then on its way a long write pauses, if more is dirty than the disk keeps up with. It keeps inode.lock, as
+// when it waits for a read: nobody who writes pages back wants that. -EINTR, -EIO.
+static int
+data_pace(struct inode *ip, uint64_t done, uint64_t *paced)
+{
+  uint64_t n = (done - *paced) >> PAGE_SHIFT;
+
+  if(n < PACE_PAGES || !balance_due(&ip->obj))
+    return 0;
+  *paced = done;
+  return mobj_balance(&ip->obj, n);
+}
+
 // held: inode.lock (w)
 static int64_t
 data_write_locked(struct file *f, struct uio *u, uint64_t *pos)
 {
   struct inode *ip = f->inode;
-  uint64_t done = 0;
+  uint64_t done = 0, paced = 0;
   int64_t n = 0;
 
   if(f->flags & O_APPEND)
@@ -217,7 +233,7 @@ data_write_locked(struct file *f, struct uio *u, uint64_t *pos)
     return -EFBIG;
   if(!f->keep_setid && (ip->mode & (S_ISUID | S_ISGID)))
     ip->mode = attr_without_setid(ip->mode);
-  while(u->left > 0) {
+  while(u->left > 0 && (n = data_pace(ip, done, &paced)) == 0) {
     n = data_write_step(ip, u, *pos);
     if(n < 0)
       break;
@@ -241,26 +257,31 @@ data_write(struct file *f, struct uio *u, uint64_t *pos)
 
   if(u->left == 0)
     return 0;
+  if(balance_due(&f->inode->obj) && (n = mobj_balance(&f->inode->obj, 1)) != 0)
+    return n;
   rw_write(&f->inode->lock);
   n = data_write_locked(f, u, pos);
   rw_write_release(&f->inode->lock);
   return n;
 }
 
-// Each open file hears once of every write-back that failed since it looked last.
-static int
-data_fsync(struct file *f, bool data_only)
+// Each open file hears once of every write-back that failed since it looked last; of our own by the same way.
+int
+data_sync(struct file *f, uint64_t lo, uint64_t hi)
 {
   struct mobj *obj = &f->inode->obj;
-  int err = mobj_sync(obj, 0, UINT64_MAX >> PAGE_SHIFT), e;
-  uint32_t now;
+  int err = mobj_sync(obj, lo, hi), e;
 
   e = obj->ops->commit ? obj->ops->commit(obj) : 0;
   err = err ? err : e;
-  now = atomic_get(&obj->errseq);
-  if(atomic_swap(&f->errseq, now) != now && !err)
-    err = -EIO;
-  return err;
+  e = errseq_report(&obj->errseq, &f->errseq);
+  return e ? e : err;
+}
+
+static int
+data_fsync(struct file *f, bool data_only)
+{
+  return data_sync(f, 0, UINT64_MAX >> PAGE_SHIFT);
 }
 
 const struct file_ops regular_fops = {

@@ -7,6 +7,7 @@
 #include "fs/internal.h"
 #include "fs/perm.h"
 #include "lib/atomic.h"
+#include "lib/errseq.h"
 
 enum { // whence of lseek; Linux's values
   SEEK_SET = 0,
@@ -60,16 +61,65 @@ file_put(struct file *f)
 static void *
 file_tag_get(void *tag)
 {
-  return file_get(tag);
+  struct file *f = file_get(tag);
+
+  if(f->ops->mapped)
+    f->ops->mapped(f, true);
+  return f;
 }
 
 static void
 file_tag_put(void *tag)
 {
+  struct file *f = tag;
+
+  if(f->ops->mapped)
+    f->ops->mapped(f, false);
+  file_put(f);
+}
+
+static void *
+file_tag_hold(void *tag)
+{
+  return file_get(tag);
+}
+
+static void
+file_tag_drop(void *tag)
+{
   file_put(tag);
 }
 
-const struct region_tag_ops file_region_tags = {.get = file_tag_get, .put = file_tag_put};
+// msync: errors of write-back are told to the file through which the mapping was made, if it is its contents that are mapped.
+static int
+file_tag_sync(void *tag, struct mobj *obj, uint64_t lo, uint64_t hi)
+{
+  struct file *f = tag;
+  int r, e;
+
+  if(f->inode && obj == &f->inode->obj)
+    return data_sync(f, lo, hi);
+  r = mobj_sync(obj, lo, hi);
+  e = obj->ops->commit ? obj->ops->commit(obj) : 0;
+  return r ? r : e;
+}
+
+static int
+file_tag_punch(void *tag, uint64_t off, uint64_t len)
+{
+  struct file *f = tag;
+
+  return vfs_fallocate(f->inode, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, off, len);
+}
+
+const struct region_tag_ops file_region_tags = {
+    .get = file_tag_get,
+    .put = file_tag_put,
+    .hold = file_tag_hold,
+    .drop = file_tag_drop,
+    .punch = file_tag_punch,
+    .sync = file_tag_sync,
+};
 
 static bool
 file_reads(const struct file *f)
@@ -175,7 +225,8 @@ file_open_checked(struct dentry *d, unsigned flags, const struct cred *cr, struc
   f->dentry = dentry_get(d);
   f->inode = inode_get(d->inode);
   f->keep_setid = cred_has(cr, FSCAP_FSETID);
-  f->errseq = f->inode->obj.errseq;
+  f->errseq = errseq_begin(&f->inode->obj.errseq);
+  f->fs_errseq = errseq_begin(&f->inode->fs->errseq);
   if(!(flags & O_PATH)) {
     err = open_count_writer(f);
     f->flags |= flags & O_NOCTTY; // a terminal's open looks at it
@@ -334,6 +385,23 @@ file_fsync(struct file *f, bool data_only)
   if(f->flags & O_PATH)
     return -EBADF;
   return f->ops->fsync ? f->ops->fsync(f, data_only) : -EINVAL;
+}
+
+int
+file_syncfs(struct file *f)
+{
+  struct fs *fs = f->inode ? f->inode->fs : 0;
+  int err, e;
+
+  if(f->flags & O_PATH)
+    return -EBADF;
+  if(!fs)
+    return 0;
+  err = inode_sync_fs(fs);
+  e = fs->ops->sync ? fs->ops->sync(fs) : 0;
+  err = err ? err : e;
+  e = errseq_report(&fs->errseq, &f->fs_errseq);
+  return e ? e : err;
 }
 
 static int

@@ -23,6 +23,7 @@ static struct icache {
   struct waitq settled;      // an inode was read, or is gone
   struct list later;         // (lock) inodes whose last reference the worker drops
   struct waitq work;         // the worker
+  struct list adopted;       // (lock) inodes that stay until their pages are written: writeback.c
   struct kmem_cache *inodes; // (c)
 } icache;
 
@@ -46,18 +47,6 @@ icache_find(const struct fs *fs, uint64_t ino) REQUIRES(icache.lock)
   return 0;
 }
 
-// One reference more, unless the last is gone already.
-static bool
-inode_try_get(struct inode *ip)
-{
-  int have = atomic_get(&ip->obj.ref);
-
-  while(have > 0)
-    if(atomic_cas(&ip->obj.ref, &have, have + 1))
-      return true;
-  return false;
-}
-
 struct inode *
 inode_alloc(struct fs *fs, uint64_t ino, const struct mobj_ops *mops, const struct inode_ops *ops)
 {
@@ -69,10 +58,13 @@ inode_alloc(struct fs *fs, uint64_t ino, const struct mobj_ops *mops, const stru
   rw_init(&ip->lock, "inode", RANK_INODE);
   list_init(&ip->hash);
   list_init(&ip->later);
+  list_init(&ip->adopted);
   ip->fs = fs;
   ip->ino = ino;
   ip->ops = ops;
   ip->visible = UINT64_MAX;
+  ip->obj.errseq_all = &fs->errseq;
+  ip->seals = SEAL_NOT_KEPT;
   atomic_add(&fs->ninodes, 1);
   atomic_add(&fs->ref, 1);
   return ip;
@@ -94,11 +86,68 @@ inode_free(struct inode *ip)
   fs_put(fs);
 }
 
+// The last reference is gone, so nobody can get another: unless what is dirty would be lost, it may go. Else write-back
+// has the inode now, and inode_find may find it again.
+static bool
+inode_adopt(struct inode *ip)
+{
+  if(ip->nlink == 0 || !ip->obj.ops->flush || atomic_get(&ip->obj.ndirty) == 0)
+    return false;
+  spin_acquire(&icache.lock);
+  ip->is_adopted = true;
+  list_add_tail(&icache.adopted, &ip->adopted);
+  atomic_set(&ip->obj.ref, 1);
+  spin_release(&icache.lock);
+  waitq_wake(&icache.settled);
+  return true;
+}
+
+// held: icache.lock. Whoever calls has write-back's reference now; false: there is none.
+static bool
+inode_disown(struct inode *ip) REQUIRES(icache.lock)
+{
+  bool was = ip->is_adopted;
+
+  ip->is_adopted = false;
+  list_del(&ip->adopted);
+  return was;
+}
+
+static struct inode *
+icache_take_clean(struct fs *fs)
+{
+  struct inode *found = 0;
+
+  spin_acquire(&icache.lock);
+  list_for_each(it, &icache.adopted) {
+    struct inode *ip = list_entry(it, struct inode, adopted);
+
+    if((fs == 0 || ip->fs == fs) && atomic_get(&ip->obj.ndirty) == 0) {
+      inode_disown(ip);
+      found = ip;
+      break;
+    }
+  }
+  spin_release(&icache.lock);
+  return found;
+}
+
+void
+inode_disown_clean(struct fs *fs)
+{
+  struct inode *ip;
+
+  while((ip = icache_take_clean(fs)) != 0)
+    inode_put(ip);
+}
+
 void
 inode_mobj_release(struct mobj *obj)
 {
   struct inode *ip = container_of(obj, struct inode, obj);
 
+  if(inode_adopt(ip))
+    return;
   if(ip->ops->evict)
     ip->ops->evict(ip);
   else
@@ -202,7 +251,7 @@ icache_look(const struct fs *fs, uint64_t ino, struct inode *fresh, struct inode
       fresh->reading = true;
       list_add(icache_bucket(fs, ino), &fresh->hash);
     }
-  } else if(ip->reading || !inode_try_get(ip)) {
+  } else if(ip->reading || !(inode_disown(ip) || mobj_try_get(&ip->obj))) {
     r = ICACHE_WAIT;
   }
   spin_release(&icache.lock);
@@ -258,7 +307,7 @@ icache_next_of(const struct fs *fs, struct list *b, struct inode *ip)
   for(struct list *it = ip ? ip->hash.next : b->next; it != b && !next; it = it->next) {
     struct inode *candidate = list_entry(it, struct inode, hash);
 
-    if(candidate->fs == fs && !candidate->reading && inode_try_get(candidate))
+    if(candidate->fs == fs && !candidate->reading && mobj_try_get(&candidate->obj))
       next = candidate;
   }
   spin_release(&icache.lock);
@@ -439,6 +488,7 @@ inode_init(void)
   waitq_init(&icache.settled);
   waitq_init(&icache.work);
   list_init(&icache.later);
+  list_init(&icache.adopted);
   icache.inodes = KMEM_CACHE(struct inode);
   icache.bucket = hash_table(&icache.mask);
   if(kthread_start("inodes", inode_worker, 0) != 0)

@@ -70,6 +70,17 @@ enum falloc_mode { // mode of fallocate(2); Linux's values
   FALLOC_UNSHARE_RANGE = 64,
 };
 
+enum seal { // of memory files; Linux's values (F_SEAL_*)
+  SEAL_SEAL = 1,
+  SEAL_SHRINK = 2,
+  SEAL_GROW = 4,
+  SEAL_WRITE = 8,
+  SEAL_FUTURE_WRITE = 16,
+  SEAL_EXEC = 32,
+  SEAL_KNOWN = 63,
+  SEAL_NOT_KEPT = 64, // the file system keeps none
+};
+
 struct times { // seconds and nanoseconds of the four times
   int64_t sec;
   uint32_t nsec;
@@ -156,11 +167,14 @@ struct inode {
   struct list hash;                        // (C)
   void *priv;                              // (c) the file system's
   uint64_t seq;                            // (a) changes of a directory, for readdir
-  uint64_t visible;  // (a) while write(2) makes the file longer: how far readers may see; else UINT64_MAX
-  uint64_t touched;  // (a) when a program stored through a mapping, nanoseconds; 0: mtime and ctime know of it
-  bool reading;      // (C) inode_find's `read` has not returned yet
-  bool linkable;     // (I) O_TMPFILE: link(2) may give it a first name
-  struct list later; // (C) on the list of inode_put_later
+  uint64_t visible;    // (a) while write(2) makes the file longer: how far readers may see; else UINT64_MAX
+  uint64_t touched;    // (a) when a program stored through a mapping, nanoseconds; 0: mtime and ctime know of it
+  bool reading;        // (C) inode_find's `read` has not returned yet
+  bool linkable;       // (I) O_TMPFILE: link(2) may give it a first name
+  struct list later;   // (C) on the list of inode_put_later
+  bool is_adopted;     // (C) nobody else knows it, but it has pages that must be written: writeback.c has a reference
+  struct list adopted; // (C)
+  unsigned seals;      // (I) to write, (a) to read: enum seal
 };
 
 struct fs_ops {
@@ -184,6 +198,7 @@ struct fs { // one mounted file system; each is mounted at one place
   struct dentry *root; // referenced
   struct dentry *on;   // the covered dentry; 0 for the root of all
   struct list all;     // mount order
+  uint32_t errseq;     // (a) errors of write-back in any file of it, for syncfs
   void *priv;
 };
 
@@ -212,7 +227,10 @@ struct file_ops { // user memory is touched only through uio and pin.c
   int (*fsync)(struct file *, bool data_only);
   int (*readdir)(struct file *, dirent_fn *fn, void *arg); // 0: inode_ops.readdir
   void (*release)(struct file *);                          // last reference; before dentry and inode go
-  bool seekable;                                           // false: -ESPIPE, no poslock
+  // A region came to map it, or has given it up; may be 0. Does not sleep while another region maps it: as.lock may be
+  // held.
+  void (*mapped)(struct file *, bool on);
+  bool seekable; // false: -ESPIPE, no poslock
   // the driver's own check; may change ops and priv; may be 0
   int (*open)(struct file *);
 };
@@ -228,7 +246,8 @@ struct file {                 // open file description
   void *priv;         // (c) the driver's
   bool counts_writer; // (c) has a place in inode->writers
   bool keep_setid;    // (c) opened with CAP_FSETID: writing leaves the set-id bits
-  uint32_t errseq;    // (a) of the object, when fsync last looked
+  uint32_t errseq;    // (a) of the object, when fsync or msync last told of it
+  uint32_t fs_errseq; // (a) of the file system, when syncfs did
 };
 
 // ---- inode.c
@@ -340,6 +359,7 @@ int64_t file_read(struct file *f, struct uio *u, uint64_t *pos);  // pos 0: the 
 int64_t file_write(struct file *f, struct uio *u, uint64_t *pos); // -EBADF if not opened for it
 int64_t file_lseek(struct file *f, int64_t off, int whence);
 int file_fsync(struct file *f, bool data_only);
+int file_syncfs(struct file *f); // its whole file system; -EBADF
 int file_readdir(struct file *f, dirent_fn *fn, void *arg);
 unsigned file_poll(struct file *f, struct poll *p);
 int file_mmap(struct file *f, bool shared, struct mobj **obj);               // obj referenced, or 0: anonymous
@@ -349,6 +369,24 @@ extern const struct region_tag_ops file_region_tags;                         // 
 int64_t data_read(struct file *f, struct uio *u, uint64_t *pos);
 int64_t data_write(struct file *f, struct uio *u, uint64_t *pos);
 extern const struct file_ops regular_fops; // data.c
+// Write what is dirty of pages [lo, hi), commit, and tell f of write-back errors that it has not heard of: 0 or -E.
+int data_sync(struct file *f, uint64_t lo, uint64_t hi);
+// ---- writeback.c
+struct writeback_settings { // (a) of /proc/sys/vm/dirty_*_centisecs
+  uint64_t interval, expire;
+};
+extern struct writeback_settings writeback_settings;
+void writeback_start(void);   // the thread
+uint64_t writeback_now(void); // one look of the thread's: pages written
+// ---- seal.c: what may never happen to a memory file again
+int seal_add(struct file *f, unsigned seals); // 0, -EPERM, -EINVAL, -EBUSY
+int seal_get(struct file *f);                 // -EINVAL where there are none
+// May a shared mapping of obj, f's object, that begins with `prot` be made? Takes out of *maxprot what it may never have.
+// *claimed: mobj_unclaim_write after it was mapped.
+int seal_map(struct file *f, struct mobj *obj, int prot, int *maxprot, bool *claimed);
+int seal_write(struct inode *ip, uint64_t pos, uint64_t n); // may n bytes be written there? inode.lock held
+int seal_resize(struct inode *ip, uint64_t size);           // may that be its size? inode.lock held
+int seal_mode(struct inode *ip, unsigned mode);             // may those be its permissions? inode.lock held
 // ---- devfs/chr.c, devfs/blkfile.c: drivers by device number, for nodes on any file system; 0: -ENXIO
 const struct file_ops *dev_chr_fops(uint64_t rdev);
 const struct file_ops *dev_blk_fops(uint64_t rdev);
@@ -401,5 +439,5 @@ void procfs_init(void);
 void devfs_init(void);
 // ext3's own sentence about why an image was refused is printed; here only the error.
 int ext3_mount(const char *source, const char *options, struct fs **out);
-// memfd and shm segments: an unlinked tmpfs file, shown as "/NAME (deleted)"; O_RDWR and `flags`.
-int tmpfs_anon_file(const char *name, unsigned flags, struct file **out);
+// memfd and shm segments: an unlinked tmpfs file, shown as "/NAME (deleted)"; O_RDWR and `flags`, sealed so.
+int tmpfs_anon_file(const char *name, unsigned flags, unsigned mode, unsigned seals, struct file **out);

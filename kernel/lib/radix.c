@@ -130,6 +130,7 @@ grow(struct radix *r, uint64_t idx, struct radix_stock *st)
       return false;
     n = st->node[--st->n];
     n->word[0] = (uintptr_t)r->root;
+    n->tags = r->root->tags != 0;
     n->used = ++r->levels == LEVEL_OF_LEAVES;
     r->root = n;
   }
@@ -191,6 +192,8 @@ radix_clear(struct radix *r, uint64_t idx)
   at = &leaf->word[level_slot(idx, LEAF)];
   word = *at;
   if(word) {
+    if(leaf->tags)
+      radix_untag(r, idx);
     __atomic_store_n(at, 0, __ATOMIC_RELEASE);
     leaf->used--;
   }
@@ -227,6 +230,77 @@ radix_next(const struct radix *r, uint64_t *idx, uint64_t hi, uintptr_t *word)
       at = (at | (level_span(level + 1) - 1)) + 1;
   }
   return false;
+}
+
+void
+radix_tag(struct radix *r, uint64_t idx)
+{
+  struct radix_node *n = r->root;
+
+  for(int level = r->levels; level >= LEAF; level--) {
+    int slot = level_slot(idx, level);
+
+    n->tags |= 1ull << slot;
+    n = (struct radix_node *)n->word[slot];
+  }
+}
+
+void
+radix_untag(struct radix *r, uint64_t idx)
+{
+  struct radix_node *path[RADIX_MAX_LEVELS + 1], *n = r->root;
+
+  for(int level = r->levels; level >= LEAF; level--) {
+    path[level] = n;
+    if(!(n->tags & 1ull << level_slot(idx, level)))
+      return;
+    n = (struct radix_node *)n->word[level_slot(idx, level)];
+  }
+  for(int level = LEAF; level <= r->levels; level++)
+    if((path[level]->tags &= ~(1ull << level_slot(idx, level))) != 0)
+      return;
+}
+
+bool
+radix_tagged(const struct radix *r, uint64_t idx)
+{
+  struct radix_node *leaf = leaf_find(r, idx);
+
+  return leaf && (leaf->tags >> level_slot(idx, LEAF) & 1);
+}
+
+bool
+radix_next_tagged(const struct radix *r, uint64_t *idx, uint64_t hi, uintptr_t *word)
+{
+  const struct radix_node *n = r->root;
+  int level = r->levels;
+  uint64_t at = *idx;
+
+  if(level == 0)
+    return false;
+  hi = min(hi, level_span(level));
+  while(at < hi) {
+    int slot = level_slot(at, level), skip;
+
+    if(n->tags >> slot == 0) { // nothing from here to the end of the node: on behind it, from the root
+      at = (at | (level_span(level) - 1)) + 1;
+      n = r->root;
+      level = r->levels;
+      continue;
+    }
+    skip = __builtin_ctzll(n->tags >> slot);
+    if(skip > 0)
+      at = ((at >> level_shift(level)) + skip) << level_shift(level);
+    if(level == LEAF)
+      break;
+    n = (const struct radix_node *)n->word[slot + skip];
+    level--;
+  }
+  if(at >= hi)
+    return false;
+  *idx = at;
+  *word = n->word[level_slot(at, LEAF)];
+  return true;
 }
 
 struct pruning {

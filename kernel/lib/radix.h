@@ -7,7 +7,8 @@
 // The tree never allocates: nodes come from a caller's radix_stock, and go back to one. A node in a stock is all zeros,
 // and so is one that radix_prune returns.
 // Typical: need = radix_need(r, i) / fill the stock / lock / radix_set(r, i, word, &st) / unlock / again if it was false.
-// Knows nothing of what a word means; 0 is "empty".
+// Words can be tagged (only in a tree whose callers all hold one lock); tagged words are found without a look at others.
+// Knows nothing of what a word or a tag means; 0 is "empty".
 #pragma once
 #include "lib/util.h"
 
@@ -18,6 +19,7 @@ struct radix_node {
   uintptr_t word[RADIX_FAN]; // leaf: the words; above: struct radix_node *
   uint16_t used;             // words that are not 0 (kept for nodes of a stretch; 0 above it)
   uint16_t sharers;          // reserved: address spaces that share this leaf
+  uint64_t tags;             // bit i: word i is tagged; above a leaf: something below it is
 };
 
 struct radix {
@@ -47,6 +49,12 @@ bool radix_set(struct radix *r, uint64_t idx, uintptr_t word, struct radix_stock
 uintptr_t radix_clear(struct radix *r, uint64_t idx);
 // The first non-empty word in [*idx, hi): true, *idx and *word set; false if there is none. Skips absent nodes whole.
 bool radix_next(const struct radix *r, uint64_t *idx, uint64_t hi, uintptr_t *word);
+// Tag the word at idx, which is not empty; take the tag away (there need be none). Emptying a word untags it.
+void radix_tag(struct radix *r, uint64_t idx);
+void radix_untag(struct radix *r, uint64_t idx);
+bool radix_tagged(const struct radix *r, uint64_t idx);
+// As radix_next, but only tagged words: costs what is tagged.
+bool radix_next_tagged(const struct radix *r, uint64_t *idx, uint64_t hi, uintptr_t *word);
 // Take out a node that holds nothing and lies wholly inside [lo, hi) (any node if lo = 0, hi = ~0): returns it, or 0
 // when there is none left. The caller excludes everyone else, as for emptying interior words. Amortized O(1) a node
 // when called until 0.

@@ -1,7 +1,7 @@
 // advise.c -- madvise, mincore, and flags of ranges. A range may span many regions and holes: whatever is mapped is
 // done, and a hole is reported as -ENOMEM afterwards. Throwing pages away (DONTNEED) holds as.lock for writing, so that
 // no fault fills in behind it; when it returns, no CPU reaches the old frames.
-// Must not know files: MADV_REMOVE of a file's blocks belongs to the caller, who knows the file behind the tag.
+// Must not know files: MADV_REMOVE of a file's blocks is asked of the tag (region_tags->punch).
 #include "core/print.h"
 #include "mm/mm.h"
 
@@ -153,10 +153,9 @@ advise_read(struct aspace *as, vaddr_t lo, vaddr_t hi)
   int err = 0;
 
   for(; lo < hi && aspace_part(as, lo, hi, &part, &err); lo = part.hi) {
-    if(part.obj) {
+    if(part.obj)
       mobj_readahead(part.obj, part.idx, (part.hi - part.lo) >> PAGE_SHIFT);
-      mobj_put(part.obj);
-    }
+    aspace_part_put(&part);
   }
   return err;
 }
@@ -168,8 +167,8 @@ remove_part(const struct aspace_part *part)
     return -EINVAL;
   if(!(part->flags & REGION_SHARED) || !(part->maxprot & PROT_W))
     return -EACCES;
-  if(part->obj->ops->flush) // it has a store with blocks, which mm does not know
-    return -EOPNOTSUPP;
+  if(part->tag)
+    return region_tags->punch(part->tag, part->idx << PAGE_SHIFT, part->hi - part->lo);
   mobj_punch(part->obj, part->idx, part->idx + ((part->hi - part->lo) >> PAGE_SHIFT));
   return 0;
 }
@@ -182,8 +181,7 @@ advise_remove(struct aspace *as, vaddr_t lo, vaddr_t hi)
 
   for(; lo < hi && r == 0 && aspace_part(as, lo, hi, &part, &err); lo = part.hi) {
     r = remove_part(&part);
-    if(part.obj)
-      mobj_put(part.obj);
+    aspace_part_put(&part);
   }
   return r ? r : err;
 }

@@ -183,8 +183,28 @@ check_cached(struct mobj *obj, uint64_t idx, struct page *pg)
     panic("I4: page %p of (%p,%lu) is cached and free", pg, obj, idx);
   if(page_test(pg, PAGE_DIRTY) && !page_test(pg, PAGE_BACKED))
     panic("I3: page %p of (%p,%lu) is dirty and has no block: flags %#x", pg, obj, idx, pg->flags);
+  if(obj->ops->flush && page_test(pg, PAGE_DIRTY) && !radix_tagged(&obj->pages, idx))
+    panic("I8: page %p of (%p,%lu) is dirty and not tagged", pg, obj, idx);
+  if(obj->ops->fill == shm_fill && page_test(pg, PAGE_BACKED)) // may have been set aside behind the end
+    return;
   if(idx >= pages_of(obj->size) && !(obj->cutlo <= idx && idx < obj->cuthi))
     panic("I4: page %p at %lu lies behind the end %lu of object %p", pg, idx, obj->size, obj);
+}
+
+// What is tagged is dirty or being written, and nothing else is.
+static void
+check_tags(struct mobj *obj) REQUIRES(obj->lock)
+{
+  uint64_t idx = 0, n = 0;
+  uintptr_t word;
+
+  if(obj->ops->flush == 0)
+    return;
+  for(; radix_next_tagged(&obj->pages, &idx, UINT64_MAX, &word); idx++, n++)
+    if(!page_test((struct page *)word, PAGE_DIRTY | PAGE_BUSY))
+      panic("I8: page %p of (%p,%lu) is tagged and clean", (void *)word, obj, idx);
+  if(n != atomic_get(&obj->ndirty))
+    panic("I8: object %p counts %lu dirty pages, found %lu", obj, obj->ndirty, n);
 }
 
 void
@@ -204,6 +224,7 @@ mobj_check(struct mobj *obj)
   spin_acquire(&obj->lock);
   for(; radix_next(&obj->pages, &idx, UINT64_MAX, &word); idx++, n++)
     check_cached(obj, idx, (struct page *)word);
+  check_tags(obj);
   if(n != obj->npages)
     panic("I4: object %p counts %lu pages, found %lu", obj, obj->npages, n);
   spin_release(&obj->lock);

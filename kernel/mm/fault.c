@@ -19,7 +19,7 @@
 #include "lib/atomic.h"
 #include "mm/mm.h"
 
-enum fault_why { WAIT_NOTHING, WAIT_GROWTH, WAIT_MEMORY, WAIT_PAGE, WAIT_LOAD, WAIT_MAKEWRITE };
+enum fault_why { WAIT_NOTHING, WAIT_GROWTH, WAIT_MEMORY, WAIT_PAGE, WAIT_LOAD, WAIT_BALANCE, WAIT_MAKEWRITE };
 static const uint64_t AROUND = 1ull << 16; // bytes, aligned, of which a fault also enters what is ready
 
 struct faultctx {
@@ -30,9 +30,10 @@ struct faultctx {
   struct spinlock *lock; // of va's stretch
   struct page *slot;     // while the slot lock is held: the page in the slot, or 0
   enum fault_why why;    // what fault_wait has to wait for
-  struct mobj *obj;      // WAIT_LOAD, WAIT_MAKEWRITE: referenced
+  struct mobj *obj;      // WAIT_LOAD and the following: referenced
   uint64_t idx;          // in obj
   struct page *page;     // waited for; referenced
+  bool balanced;         // has paused already, if too much is dirty
   bool zeroed;           // spare.frame is all zeros
   bool major;            // the disk was waited for
   struct spare spare;
@@ -107,6 +108,8 @@ fault_ready(struct mobj *obj, uint64_t idx)
 {
   struct page *pg = (struct page *)radix_get(&obj->pages, idx); // mobj_find would say that it was used
 
+  if(idx >= pages_of(obj->size)) // shm_reserve puts pages there
+    return 0;
   return pg && page_test(pg, PAGE_BUSY | PAGE_UPTODATE) == PAGE_UPTODATE ? pg : 0;
 }
 
@@ -242,9 +245,11 @@ fault_lookup(struct faultctx *f, struct mobj *obj, struct page **pp) REQUIRES(ob
   if(page_test(pg, PAGE_BUSY))
     return WAIT_PAGE;
   if((f->want & PROT_W) && (f->region->flags & REGION_SHARED) && !page_test(pg, PAGE_DIRTY)) {
+    if(!f->balanced && balance_due(obj))
+      return WAIT_BALANCE;
     if(!page_test(pg, PAGE_BACKED))
       return WAIT_MAKEWRITE;
-    mobj_dirty(obj, pg);
+    mobj_dirty_locked(obj, pg);
   }
   return 0;
 }
@@ -421,6 +426,10 @@ fault_wait(struct faultctx *f)
     fault_forget(f); // or we would be the one because of whom the page is not exclusive
     break;
   case WAIT_LOAD: r = fault_load(f); break;
+  case WAIT_BALANCE:
+    f->balanced = true;
+    r = mobj_balance(f->obj, 1);
+    break;
   case WAIT_MAKEWRITE: r = f->obj->ops->makewrite(f->obj, f->page); break;
   }
   if(f->obj)

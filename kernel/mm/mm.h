@@ -5,7 +5,7 @@
 //
 // Lock keys: (a) atomic  (c) constant after creation  (A) as.lock  (S) the stretch's slot lock  (O) obj.lock
 //            (M) to write: as.lock for writing and obj.maplock; to read: either   (L) lru.lock   (F) frame.lock
-//            (B) whoever holds the page BUSY
+//            (B) whoever holds the page BUSY   (W) the lock of the list of dirty objects
 #pragma once
 #include "core/lock.h"
 #include "core/wait.h"
@@ -178,13 +178,19 @@ struct mobj {
   uint64_t npages;            // (O)
   uint64_t ndirty;            // (a) pages that are DIRTY or being flushed
   struct list mappers;        // (M) regions that map it, in order
-  int shared_writable;        // (M) shared regions that may write: for seals and ETXTBSY-like tests
-  uint64_t size;              // (O) bytes; a page is inserted only below it, in the same section
-  uint64_t cutlo, cuthi;      // (O) pages being truncated or punched: a load inside waits, holding nothing
-  struct waitq cut;           // woken when a cut ends
-  uint32_t errseq;            // (O) write-back errors so far
-  uint64_t ra_next, ra_size;  // (O) read-ahead: index where a sequential reader goes on, and its window
-  uint64_t ra_mark;           // (O) the reader who gets here lets the next window be read
+  int shared_writable;        // (obj.maplock) shared regions that may write, and claims; -1: there may never be one
+  // (O) bytes; a page is inserted only below it, in the same section, but for what shm_reserve sets aside behind it
+  uint64_t size;
+  uint64_t cutlo, cuthi;     // (O) pages being truncated or punched: a load inside waits, holding nothing
+  struct waitq cut;          // woken when a cut ends
+  uint64_t nbad;             // (a) of those: whose last write failed
+  uint32_t errseq;           // (a) errors of write-back, as lib/errseq.h
+  uint32_t *errseq_all;      // (c) counts those of a whole file system; may be 0
+  struct list dirty;         // (W) on the list of dirty objects
+  uint64_t dirtied;          // (W) when it came there, or was last written unasked
+  uint64_t holdoff, backoff; // (a) bad pages are not written unasked before; how long that was
+  uint64_t ra_next, ra_size; // (O) read-ahead: index where a sequential reader goes on, and its window
+  uint64_t ra_mark;          // (O) the reader who gets here lets the next window be read
 };
 
 static inline uint64_t
@@ -197,10 +203,13 @@ enum mobj_access { FOR_READ, FOR_WRITE };
 
 void mobj_init(struct mobj *obj, const struct mobj_ops *ops, uint64_t size);
 struct mobj *mobj_get(struct mobj *obj);
+bool mobj_try_get(struct mobj *obj); // false: the last reference is gone already
 void mobj_put(struct mobj *obj);     // the last one calls ops->release, which must call mobj_destroy; may sleep (I7)
 void mobj_destroy(struct mobj *obj); // drops every cached page; no mapper, nobody else knows it
 // The cached page, borrowed while obj->lock is held; 0 if none.
 struct page *mobj_find(struct mobj *obj, uint64_t idx) REQUIRES(obj->lock);
+// An empty page, then BUSY, becomes page idx; the caller's reference is the cache's. false: too few nodes. Needs obj->lock.
+bool mobj_insert(struct mobj *obj, struct page *pg, uint64_t idx, struct radix_stock *nodes);
 // Load page idx, with read-ahead if access looks sequential. Call with no lock that the store needs; sleeps
 // (killable). 0: *pp is UPTODATE and referenced. -EIO: reading failed. -ENXIO: idx lies past the end. -ENOMEM, -EINTR.
 // *major (may be 0): set to true if the disk was asked and waited for.
@@ -209,8 +218,6 @@ int mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major);
 // is BACKED, and the caller dirties it with mobj_dirty. FOR_READ: as mobj_load. idx may lie past the end only
 // FOR_WRITE with obj->size raised before by the caller.
 int mobj_page(struct mobj *obj, uint64_t idx, enum mobj_access how, struct page **pp);
-// Mark DIRTY. The page is BUSY or obj->lock is held; BACKED is asserted (I3).
-void mobj_dirty(struct mobj *obj, struct page *pg);
 void mobj_readahead(struct mobj *obj, uint64_t idx, uint64_t n); // start reading, wait for nothing
 // New size in bytes. Growing only sets it. Shrinking takes pages out of the cache and out of every mapping (private
 // copies past the end too, as Linux), zeroes the tail of the last page. Caller holds inode.lock for writing.
@@ -224,6 +231,12 @@ void mobj_punch_end(struct mobj *obj);
 void mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi);
 // Take pages [lo, hi) out of every mapping (entries of the object's own pages; private copies too if `copies`).
 void mobj_unmap(struct mobj *obj, uint64_t lo, uint64_t hi, bool copies);
+// Before a shared region that may write is mapped, and after it was or could not be: -EPERM if there may be none.
+int mobj_claim_write(struct mobj *obj);
+void mobj_unclaim_write(struct mobj *obj);
+int mobj_deny_write(struct mobj *obj); // from now on no such region, for ever; -EBUSY if there is one
+// Bytes [lo, hi) of one page are zeros, if the page is in the cache. The caller keeps write(2) away.
+void mobj_zero(struct mobj *obj, uint64_t lo, uint64_t hi);
 // For reclaim: the same for the object's pages [lo, hi), held BUSY by the caller, unless a program touched one since
 // last asked, or the mappers are in use: then false, and nothing is done. Never waits.
 bool mobj_unmap_idle(struct mobj *obj, uint64_t lo, uint64_t hi);
@@ -231,16 +244,52 @@ bool mobj_unmap_idle(struct mobj *obj, uint64_t lo, uint64_t hi);
 struct page *mobj_take(struct mobj *obj, uint64_t idx) REQUIRES(obj->lock);
 // Drop pg, held BUSY by a caller with one reference and unmapped, if it is clean and nobody else has a reference.
 bool mobj_drop(struct mobj *obj, struct page *pg);
-// Write n busy, consecutive, dirty pages and wait. On an error they are DIRTY again, with ERROR, and errseq counts
-// it.
-int mobj_flush(struct mobj *obj, struct page **pg, int n);
-// Write dirty pages of [lo, hi) and wait. First error, counted in errseq. Does not commit.
-int mobj_sync(struct mobj *obj, uint64_t lo, uint64_t hi);
 // Drop clean, unmapped, unreferenced pages: how many.
 uint64_t mobj_shrink(struct mobj *obj);
 uint64_t mobj_total_cached(void); // pages of all objects, for /proc/meminfo
-uint64_t mobj_total_dirty(void);
 uint64_t mobj_total_shmem(void);
+
+// ---- dirty.c: dirty pages
+
+// Mark DIRTY; BACKED is asserted (I3). The page is BUSY, obj->lock is not held / obj->lock is held, the page not BUSY.
+void mobj_dirty(struct mobj *obj, struct page *pg);
+void mobj_dirty_locked(struct mobj *obj, struct page *pg) REQUIRES(obj->lock);
+// A BUSY page that leaves the cache is not dirty any more: what it held is lost on purpose.
+void mobj_undirty(struct mobj *obj, struct page *pg) REQUIRES(obj->lock);
+// Write n busy, consecutive, dirty pages and wait. Those that the disk refuses are DIRTY again, with ERROR; errseq tells.
+int mobj_flush(struct mobj *obj, struct page **pg, int n);
+// Write dirty pages of [lo, hi) and wait, for those too that another is writing. Each is tried once. First error, which
+// errseq tells as well. Does not commit.
+int mobj_sync(struct mobj *obj, uint64_t lo, uint64_t hi);
+// The same unasked, by whoever wants pages clean: waits for no BUSY page, leaves alone what failed a short while ago.
+// How many it wrote.
+uint64_t mobj_write_back(struct mobj *obj, uint64_t lo, uint64_t hi);
+bool mobj_left_alone(struct mobj *obj, struct page *pg); // did its write fail a short while ago?
+// The object, referenced, that became dirty longest ago, before the time `before`; 0: none. It counts as dirtied now.
+struct mobj *mobj_dirty_oldest(uint64_t before);
+uint64_t mobj_total_dirty(void); // pages that are dirty or being written, for /proc/meminfo
+struct dirty_stats {             // pages, of objects with a store
+  uint64_t dirty, writing, bad;  // (a) now: dirty or being written; being written; whose last write failed
+  uint64_t dirtied, written;     // (a) since start
+};
+extern struct dirty_stats dirty_stats;
+
+// ---- balance.c: how much may be dirty
+
+struct balance_settings { // (a) of /proc/sys/vm/dirty_*; where bytes are not 0 they count, else the ratio, in percent
+  uint64_t background_ratio, ratio, background_bytes, bytes;
+};
+extern struct balance_settings balance_settings;
+// Is so much dirty that who makes a page of obj dirty should call mobj_balance? Any context.
+bool balance_due(const struct mobj *obj);
+// n pages of obj were made dirty, or are about to be: pause as that calls for. Holds no as.lock; sleeps. 0; -EINTR: being
+// killed; -EIO: the disk refuses pages of obj, and there is no room for more of them.
+int mobj_balance(struct mobj *obj, uint64_t n);
+bool balance_over_background(void); // is so much dirty that it should be written now?
+void balance_kick(void);            // have the write-back thread look; any context
+void balance_wake(void);            // something was written
+extern struct waitq balance_work;   // the write-back thread waits here
+extern bool balance_wanted;         // (a) it was kicked
 
 // ---- shm.c: objects without a store -------------------------------------------------------------------------------
 
@@ -253,6 +302,9 @@ extern const struct mobj_ops shm_ops;
 // makewrite of its own that then calls this one.
 void shm_fill(struct mobj *obj, struct page **pg, int n);
 int shm_makewrite(struct mobj *obj, struct page *pg);
+// Page idx of such an object is there and BACKED, zeros if it was missing; it may lie past the end, where nobody sees it.
+// The caller keeps cuts away. 0, -ENOMEM, -EINTR.
+int shm_reserve(struct mobj *obj, uint64_t idx);
 
 // ---- region.c: arithmetic on regions
 
@@ -288,8 +340,14 @@ struct region {
 // How mm copies and drops region tags (references to open files), without knowing what they are. Set once by proc or
 // fs.
 struct region_tag_ops {
-  void *(*get)(void *tag);
-  void (*put)(void *tag); // may sleep
+  void *(*get)(void *tag);  // for a region
+  void (*put)(void *tag);   // may sleep, but not while another region has the tag
+  void *(*hold)(void *tag); // for whoever looks at it for a moment
+  void (*drop)(void *tag);  // may sleep
+  // MADV_REMOVE: make a hole of these bytes behind the tag, whose object knows a store or a limit; may sleep; 0 or -E
+  int (*punch)(void *tag, uint64_t off, uint64_t len);
+  // msync of pages [lo, hi) of obj through a region with that tag: write, commit, tell of errors. 0 or -E; sleeps.
+  int (*sync)(void *tag, struct mobj *obj, uint64_t lo, uint64_t hi);
 };
 extern const struct region_tag_ops *region_tags;
 
@@ -369,8 +427,9 @@ struct aspace {
   uint64_t nanon;                                              // (a) slots that hold a page
   uint64_t peak_pages, peak_rss;                               // (a) for VmPeak, VmHWM
   int ref;                                                     // (a) references to the structure
-  int users;       // (a) processes that use it; the last one empties it (I7)
-  struct list all; // (aslist.lock)
+  int users;           // (a) processes that use it; the last one empties it (I7)
+  unsigned membarrier; // (a) what membarrier(2) was registered for; fork copies it; mm itself never looks
+  struct list all;     // (aslist.lock)
 };
 
 enum { SLOT_SWAPPED = 1, SLOT_HUGE = 2 }; // low bits of a slot word, reserved from the first day
@@ -396,16 +455,22 @@ bool aspace_cut(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[
 struct aspace_part { // one mapped piece of a range
   vaddr_t lo, hi;
   struct mobj *obj; // referenced; 0: none
+  void *tag;        // referenced; 0: none
   uint64_t idx;     // obj's page behind lo
   int flags, maxprot;
 };
 // The first mapped piece of [lo, hi); -ENOMEM into *err where something is missing before it. false: none is left.
+// aspace_part_put when done.
 bool aspace_part(struct aspace *as, vaddr_t lo, vaddr_t hi, struct aspace_part *part, int *err);
+void aspace_part_put(struct aspace_part *part);
 // nodes and tables nothing needs any more
 void aspace_prune(struct aspace *as, vaddr_t lo, vaddr_t hi) REQUIRES(as->lock);
 uint64_t aspace_rss(struct aspace *as); // pages: the larger of slots in use and entries present
 // Unmap [lo, hi). 0 or -ENOMEM, then nothing changed. Holds no lock; sleeps.
 int aspace_unmap(struct aspace *as, vaddr_t lo, vaddr_t hi);
+// shmdt: every piece of the first mapping of a wanted tag whose object's page 0 is, or was, at `at`. -EINVAL: there is
+// none. -EPERM: sealed.
+int aspace_unmap_attached(struct aspace *as, vaddr_t at, bool (*wanted)(const void *tag));
 int aspace_unmap_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[2], struct list *gone)
     REQUIRES(as->lock);
 // fork. 0: *child is a new space that shares every page copy-on-write. -ENOMEM, -EINTR; nothing changed then.
@@ -486,7 +551,7 @@ int aspace_remap(struct aspace *as, vaddr_t old, uint64_t old_len, uint64_t new_
                  vaddr_t *at);
 // MADV_DONTNEED; -ENOMEM hole, -EINVAL locked
 int aspace_discard(struct aspace *as, vaddr_t lo, vaddr_t hi);
-// Linux's MADV_* numbers. MADV_REMOVE only for objects without a store; for files the caller goes to the file system.
+// Linux's MADV_* numbers.
 int aspace_advise(struct aspace *as, vaddr_t lo, vaddr_t hi, int advice);
 // Flags of every region in [lo, hi): mlock, munlock, mseal. -ENOMEM: a hole (the mapped parts were done), or no memory.
 // -EAGAIN: too many regions.

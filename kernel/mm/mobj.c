@@ -16,11 +16,10 @@
 enum {
   AHEAD_FIRST = 4, // pages read at once when access begins to look sequential
   AHEAD_MAX = 32,  // and at most
-  SYNC_RUN = 64,   // pages given to one flush
 };
 #define NO_MARK UINT64_MAX
 
-static uint64_t total_cached, total_dirty, total_shmem; // (a)
+static uint64_t total_cached, total_shmem; // (a)
 
 static bool
 in_memory(const struct mobj *obj)
@@ -36,6 +35,7 @@ mobj_init(struct mobj *obj, const struct mobj_ops *ops, uint64_t size)
   sleep_init(&obj->maplock, "obj.maplock", RANK_MAPLOCK);
   radix_init(&obj->pages);
   list_init(&obj->mappers);
+  list_init(&obj->dirty);
   waitq_init(&obj->cut);
 }
 
@@ -44,6 +44,17 @@ mobj_get(struct mobj *obj)
 {
   atomic_add(&obj->ref, 1);
   return obj;
+}
+
+bool
+mobj_try_get(struct mobj *obj)
+{
+  int have = atomic_get(&obj->ref);
+
+  while(have > 0)
+    if(atomic_cas(&obj->ref, &have, have + 1))
+      return true;
+  return false;
 }
 
 void
@@ -57,8 +68,7 @@ mobj_put(struct mobj *obj)
     obj->ops->release(obj);
 }
 
-// held: obj->lock. An empty page, BUSY, becomes page idx; the caller's reference is the cache's. false: too few nodes.
-static bool
+bool
 mobj_insert(struct mobj *obj, struct page *pg, uint64_t idx, struct radix_stock *nodes)
 {
   if(!radix_set(&obj->pages, idx, (uintptr_t)pg, nodes))
@@ -74,28 +84,19 @@ mobj_insert(struct mobj *obj, struct page *pg, uint64_t idx, struct radix_stock 
   return true;
 }
 
-// n pages are not DIRTY any more.
-static void
-undirty(struct mobj *obj, uint64_t n)
-{
-  atomic_sub(&obj->ndirty, n);
-  if(!in_memory(obj))
-    atomic_sub(&total_dirty, n);
-}
-
 struct page *
 mobj_take(struct mobj *obj, uint64_t idx)
 {
   struct page *pg;
 
   assert_held(&obj->lock);
-  pg = (struct page *)radix_clear(&obj->pages, idx);
+  pg = (struct page *)radix_get(&obj->pages, idx);
   if(pg == 0 || pg->obj != obj || pg->idx != idx || !page_test(pg, PAGE_BUSY))
     panic("I4: page %p taken out of object %p at %lu", pg, obj, idx);
+  mobj_undirty(obj, pg);
+  radix_clear(&obj->pages, idx);
   lru_remove(pg);
-  if(page_test(pg, PAGE_DIRTY))
-    undirty(obj, 1);
-  page_clear(pg, PAGE_DIRTY | PAGE_BACKED);
+  page_clear(pg, PAGE_BACKED);
   pg->obj = 0;
   obj->npages--;
   atomic_sub(&total_cached, 1);
@@ -403,125 +404,6 @@ mobj_page(struct mobj *obj, uint64_t idx, enum mobj_access how, struct page **pp
   return r;
 }
 
-// ---- dirty pages ----
-
-void
-mobj_dirty(struct mobj *obj, struct page *pg)
-{
-  if(!page_test(pg, PAGE_BACKED) || pg->obj != obj)
-    panic("I3: page %p of %p (%p,%lu) made dirty: flags %#x", pg, obj, pg->obj, pg->idx, pg->flags);
-  if(atomic_or(&pg->flags, PAGE_DIRTY) & PAGE_DIRTY)
-    return;
-  atomic_add(&obj->ndirty, 1);
-  if(!in_memory(obj))
-    atomic_add(&total_dirty, 1);
-  if(obj->ops->touched)
-    obj->ops->touched(obj);
-}
-
-// The order: narrow and finish, so that from here on a store of a program faults; clear DIRTY; only then write. ndirty
-// falls after the write, so that who reads 0 has nothing in flight to wait for.
-int
-mobj_flush(struct mobj *obj, struct page **pg, int n)
-{
-  int r;
-
-  mobj_narrow(obj, pg[0]->idx, pg[0]->idx + n);
-  for(int i = 0; i < n; i++)
-    page_clear(pg[i], PAGE_DIRTY);
-  trace(WRITEBACK, obj, pg[0]->idx, n);
-  r = obj->ops->flush(obj, pg, n);
-  if(r == 0) {
-    for(int i = 0; i < n; i++)
-      page_clear(pg[i], PAGE_ERROR);
-    undirty(obj, n);
-    return 0;
-  }
-  for(int i = 0; i < n; i++)
-    page_set(pg[i], PAGE_DIRTY | PAGE_ERROR);
-  atomic_add(&obj->errseq, 1);
-  return r;
-}
-
-// The first page in [*idx, hi) that is dirty or being written, referenced, and *idx its index; 0 if there is none.
-static struct page *
-sync_next(struct mobj *obj, uint64_t *idx, uint64_t hi)
-{
-  struct page *pg = 0;
-  uintptr_t word;
-
-  spin_acquire(&obj->lock);
-  while(radix_next(&obj->pages, idx, hi, &word)) {
-    pg = (struct page *)word;
-    if(page_test(pg, PAGE_DIRTY) || page_test(pg, PAGE_BUSY | PAGE_UPTODATE) == (PAGE_BUSY | PAGE_UPTODATE))
-      break;
-    pg = 0;
-    ++*idx;
-  }
-  if(pg)
-    page_get(pg);
-  spin_release(&obj->lock);
-  return pg;
-}
-
-// Page idx, referenced and BUSY, if it is dirty and BUSY can be had at once; else 0.
-static struct page *
-sync_also(struct mobj *obj, uint64_t idx)
-{
-  struct page *pg;
-
-  spin_acquire(&obj->lock);
-  pg = (struct page *)radix_get(&obj->pages, idx);
-  if(pg && page_busy_try(pg)) {
-    if(page_test(pg, PAGE_DIRTY)) {
-      page_get(pg);
-      spin_release(&obj->lock);
-      return pg;
-    }
-    page_busy_clear(pg);
-  }
-  spin_release(&obj->lock);
-  return 0;
-}
-
-// Write the run of dirty pages that begins with pg (referenced; the reference is used up). *idx goes on behind it.
-static int
-sync_run(struct mobj *obj, struct page *pg, uint64_t *idx, uint64_t hi)
-{
-  struct page *run[SYNC_RUN];
-  int n = 0, r = 0;
-
-  page_busy_wait(pg);
-  run[n++] = pg;
-  if(pg->obj == obj && page_test(pg, PAGE_DIRTY)) {
-    while(n < SYNC_RUN && *idx + n < hi && (pg = sync_also(obj, *idx + n)) != 0)
-      run[n++] = pg;
-    r = mobj_flush(obj, run, n);
-  }
-  for(int i = 0; i < n; i++) {
-    page_busy_clear(run[i]);
-    page_put(run[i]);
-  }
-  *idx += n;
-  return r;
-}
-
-int
-mobj_sync(struct mobj *obj, uint64_t lo, uint64_t hi)
-{
-  struct page *pg;
-  int r = 0, e;
-
-  if(obj->ops->flush == 0 || atomic_get(&obj->ndirty) == 0)
-    return 0;
-  while(lo < hi && (pg = sync_next(obj, &lo, hi)) != 0) {
-    e = sync_run(obj, pg, &lo, hi);
-    r = r ? r : e;
-    thread_relax();
-  }
-  return r;
-}
-
 // ---- letting go ----
 
 bool
@@ -583,12 +465,6 @@ uint64_t
 mobj_total_cached(void)
 {
   return atomic_get_relaxed(&total_cached);
-}
-
-uint64_t
-mobj_total_dirty(void)
-{
-  return atomic_get_relaxed(&total_dirty);
 }
 
 uint64_t

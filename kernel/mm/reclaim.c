@@ -32,11 +32,11 @@ enum reclaim_how { CLEAN_ONLY, MAY_WRITE };
 
 // Is there any chance? Spares the walk over the mappers. The page is BUSY.
 static bool
-worth_trying(const struct mobj *obj, const struct page *pg, enum reclaim_how how)
+worth_trying(struct mobj *obj, struct page *pg, enum reclaim_how how)
 {
   if(atomic_get(&pg->ref) > 2) // the cache's and ours
     return false;
-  return !page_test(pg, PAGE_DIRTY) || (how == MAY_WRITE && obj->ops->flush != 0);
+  return !page_test(pg, PAGE_DIRTY) || (how == MAY_WRITE && obj->ops->flush != 0 && !mobj_left_alone(obj, pg));
 }
 
 // Take the first page, and those neighbours that follow it in the array as in their object, BUSY: how many; 0 if the

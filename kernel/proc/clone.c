@@ -73,8 +73,6 @@ check_flags(const struct clone_args *a)
     return -EINVAL;
   if((f & CLONE_PARENT) && current_proc() == proc_initial)
     return -EINVAL;
-  if(a->set_tid_size || a->set_tid)
-    return -EINVAL;
   return 0;
 }
 
@@ -181,7 +179,7 @@ thread_like_me(const struct clone_args *a, struct thread **out)
     t->altstack_flags = me->altstack_flags;
   }
   if(!(a->flags & CLONE_VM))
-    t->rseq = me->rseq;
+    rseq_inherit(t, me);
   *out = t;
   return 0;
 }
@@ -192,6 +190,8 @@ thread_like_me(const struct clone_args *a, struct thread **out)
 static int
 proc_fill(struct proc *p, struct proc *me, const struct clone_args *a)
 {
+  int e;
+
   p->exit_signal = a->exit_signal;
   p->dumpable = me->dumpable;
   p->no_new_privs = me->no_new_privs;
@@ -214,7 +214,10 @@ proc_fill(struct proc *p, struct proc *me, const struct clone_args *a)
     p->as = aspace_use(me->as);
     return 0;
   }
-  return aspace_fork(me->as, &p->as);
+  e = aspace_fork(me->as, &p->as);
+  if(e == 0)
+    p->as->membarrier = atomic_get(&me->as->membarrier);
+  return e;
 }
 
 static void
@@ -279,12 +282,10 @@ child_make(struct child *c, const struct clone_args *a)
 
   if(e)
     return e;
-  if(a->flags & CLONE_THREAD) {
-    c->t->tid = pid_alloc();
-    e = min(c->t->tid, 0);
-  } else {
-    c->p = proc_alloc();
-    c->t->tid = c->p ? c->p->pid : 0;
+  c->t->tid = a->set_tid ? pid_claim(a->set_tid) : pid_alloc();
+  e = min(c->t->tid, 0);
+  if(e == 0 && !(a->flags & CLONE_THREAD)) {
+    c->p = proc_alloc(c->t->tid);
     e = c->p ? proc_fill(c->p, me, a) : -ENOMEM;
   }
   if(e == 0 && (a->flags & CLONE_VFORK))

@@ -10,6 +10,7 @@
 #include "lib/atomic.h"
 #include "lib/string.h"
 #include "proc/proc.h"
+#include "proc/sysvshm.h"
 
 enum { PAGE_KIB = PAGE_SIZE / 1024, CLOCK_TICKS = 100, DECIMAL = 10, KSTACK_KIB = KSTACK_SIZE / 1024 };
 #define TICK (NSEC / CLOCK_TICKS)
@@ -330,6 +331,49 @@ store_max_map(int pid, const char *s, size_t n)
   return e;
 }
 
+// ---- System V shared memory
+
+static int
+show_shm(struct textbuf *t, int pid)
+{
+  struct shm_totals all = sysvshm_totals();
+  struct shm_state st;
+
+  text(t, "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime     "
+          " dtime"
+          "      ctime                   rss                  swap\n");
+  for(int i = 0; i <= all.last; i++) {
+    if(sysvshm_state(i, SHM_BY_INDEX_ANY, &st) < 0)
+      continue;
+    text(t, "%10d %10d  %4o %21lu %5u %5u  %5lu %5u %5u %5u %5u ", st.key, st.id, st.mode, st.size, st.cpid, st.lpid,
+         st.nattch, st.uid, st.gid, st.cuid, st.cgid);
+    text(t, "%10ld %10ld %10ld %21llu %21d\n", st.atime, st.dtime, st.ctime, st.rss * PAGE_SIZE, 0);
+    thread_relax();
+  }
+  return 0;
+}
+
+static const struct proc_number shm_max = {.value = &shm_max_bytes, .hi = UINT64_MAX};
+static const struct proc_number shm_all = {.value = &shm_max_pages, .hi = UINT64_MAX};
+static const struct proc_number shm_mni = {.value = &shm_max_ids, .hi = SHM_IDS_MOST};
+
+static int
+show_blkfail(struct textbuf *t, int pid)
+{
+  enum { RULE_TEXT = 256 };
+  char rule[RULE_TEXT];
+
+  for(int i = 0; blkfail_text(i, rule, sizeof(rule)); i++)
+    text(t, "%s\n", rule);
+  return 0;
+}
+
+static int
+store_blkfail(int pid, const char *s, size_t n)
+{
+  return cred_capable(CAP_SYS_ADMIN) ? blkfail_set(s) : -EPERM;
+}
+
 static int
 show_pid_max(struct textbuf *t, int pid)
 {
@@ -413,6 +457,11 @@ static const struct proc_file files[] = {
     {.name = "sys/vm/overcommit_memory", .mode = READ_ALL, .show = show_zero},
     {.name = "sys/vm/max_map_count", .mode = WRITE_ROOT, .show = show_max_map, .store = store_max_map},
     {.name = "sys/vm/mmap_min_addr", .mode = READ_ALL, .show = show_mmap_min},
+    {.name = "sys/dev/blkfail", .mode = WRITE_ROOT, .show = show_blkfail, .store = store_blkfail},
+    {.name = "sys/kernel/shmmax", .mode = WRITE_ROOT, .number = &shm_max},
+    {.name = "sys/kernel/shmall", .mode = WRITE_ROOT, .number = &shm_all},
+    {.name = "sys/kernel/shmmni", .mode = WRITE_ROOT, .number = &shm_mni},
+    {.name = "sysvipc/shm", .mode = READ_ALL, .show = show_shm},
     {.name = "sys/kernel/pid_max", .mode = WRITE_ROOT, .show = show_pid_max, .store = store_pid_max},
     {.name = "sys/kernel/threads-max", .mode = READ_ALL, .show = show_threads_max},
     {.name = "sys/kernel/osrelease", .mode = READ_ALL, .show = show_osrelease},

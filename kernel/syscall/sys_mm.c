@@ -6,6 +6,7 @@
 struct mapping { // one mmap(2) on its way
   struct map_request rq;
   uint32_t flags; // MAP_*
+  bool claimed;   // the object must be told when it is mapped: mobj_unclaim_write
 };
 
 enum { MAX_FILE_PAGE = INT64_MAX >> PAGE_SHIFT };
@@ -61,7 +62,7 @@ mmap_access(struct mapping *m, struct file *f)
   return 0;
 }
 
-// The object behind a file mapping. M03, M04, M09, M10, M33.
+// The object behind a file mapping. M03, M04, M09, M10, M33, M50.
 static int
 mmap_file(struct mapping *m, struct file *f)
 {
@@ -85,14 +86,15 @@ mmap_file(struct mapping *m, struct file *f)
   e = file_mmap(f, m->rq.flags & REGION_SHARED, &m->rq.obj);
   if(e)
     return e;
-  if(m->flags & MAP_GROWSDOWN) {
-    if(m->rq.obj)
-      mobj_put(m->rq.obj);
-    return -EINVAL;
-  }
+  if(m->flags & MAP_GROWSDOWN)
+    e = -EINVAL;
+  else if(m->rq.obj && m->rq.flags & REGION_SHARED)
+    e = seal_map(f, m->rq.obj, m->rq.prot, &m->rq.maxprot, &m->claimed);
+  if(e && m->rq.obj)
+    mobj_put(m->rq.obj);
   if(m->rq.obj)
     m->rq.tag = f;
-  return 0;
+  return e;
 }
 
 // Anonymous memory, and files that are nothing else (/dev/zero, M24). M02, M14, M33.
@@ -161,6 +163,8 @@ mmap_commit(struct mapping *m)
   vaddr_t at;
   int e = aspace_map(as, &m->rq, &at);
 
+  if(m->claimed)
+    mobj_unclaim_write(m->rq.obj);
   if(m->rq.obj)
     mobj_put(m->rq.obj); // the region has its own
   if(e)

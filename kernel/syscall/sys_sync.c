@@ -13,16 +13,11 @@ int64_t
 sys_syncfs(const uint64_t *a)
 {
   struct file *f = fd_file(a[0]);
-  struct fs *fs;
-  int e = 0;
+  int e;
 
   if(!f)
     return -EBADF;
-  fs = f->inode ? f->inode->fs : 0;
-  if(fs)
-    e = inode_sync_fs(fs);
-  if(e == 0 && fs && fs->ops->sync)
-    e = fs->ops->sync(fs);
+  e = file_syncfs(f);
   file_put(f);
   return e;
 }

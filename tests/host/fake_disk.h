@@ -5,7 +5,7 @@
 // cut, any part, sector by sector.
 // Typical: fake_disk_init / put contents into d->bytes / fake_disk_record / run / fake_crash_begin(&c, &d)
 //          while(fake_crash_next(&c)) fake_crash_image(&c, image, CRASH_TORN, seed) and look at image / fake_crash_end.
-// Link it with kernel/dev/blk.c and fake_thread.c.
+// Link it with kernel/dev/{blk,blkfail}.c and fake_thread.c.
 #pragma once
 #include <stdio.h>
 #include "dev/blk.h"

@@ -1,6 +1,6 @@
 // fake_frames.h -- memory for host tests of mm: an arena with a page array and a direct map, given to frame.c. Free frames
 // and free objects are poisoned for ASan, so that touching one dies where it happens.
-// Link it with kernel/mm/{page,lru,frame,kmem,spare,mobj,objmap,shm,reclaim}.c, kernel/lib/radix.c, fake_thread.c and core.
+// Link it with kernel/mm/{page,lru,frame,kmem,spare,mobj,objmap,dirty,balance,shm,reclaim}.c, kernel/lib/radix.c, fake_thread.c and core.
 #pragma once
 #include "mm/mm.h"
 

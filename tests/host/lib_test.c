@@ -8,6 +8,7 @@
 #include "lib/fmt.h"
 #include "lib/hash.h"
 #include "lib/list.h"
+#include "lib/errseq.h"
 #include "lib/radix.h"
 #include "lib/rbtree.h"
 #include "test.h"
@@ -219,6 +220,114 @@ TEST(radix_fixed_against_model)
     radix_init_fixed(&r, bits);
     radix_against_model(&r, bits);
   }
+}
+
+// ---- tags, against one flag for each index
+
+enum { TAG_SPAN = 5000 };
+static bool tagged[TAG_SPAN], present[TAG_SPAN];
+static const uint64_t tag_base[] = {0, 1ull << 20, 1ull << 40};
+
+static void
+same_tags(struct radix *r, uint64_t base, uint64_t lo, uint64_t hi)
+{
+  uint64_t at = base + lo;
+  uintptr_t word;
+
+  for(uint64_t i = lo; i < hi; i++) {
+    if(!tagged[i])
+      continue;
+    need(radix_next_tagged(r, &at, base + hi, &word));
+    expect_eq(at, base + i);
+    expect_eq(word, i + 1);
+    at++;
+  }
+  expect(!radix_next_tagged(r, &at, base + hi, &word));
+}
+
+static void
+tag_rounds(struct radix *r, uint64_t base)
+{
+  for(int round = 0; round < 30000; round++) {
+    uint64_t i = rnd(TAG_SPAN), lo;
+
+    switch(rnd(6)) {
+    case 0:
+    case 1:
+      if(!present[i])
+        set_exactly(r, base + i, i + 1);
+      present[i] = true;
+      break;
+    case 2:
+    case 3:
+      if(present[i])
+        radix_tag(r, base + i), tagged[i] = true;
+      break;
+    case 4:
+      if(present[i])
+        radix_untag(r, base + i);
+      tagged[i] = false;
+      break;
+    case 5: radix_clear(r, base + i); tagged[i] = present[i] = false;
+    }
+    if(round % 100 == 0) {
+      lo = rnd(TAG_SPAN);
+      same_tags(r, base, lo, lo + rnd(TAG_SPAN - lo) + 1);
+    }
+  }
+  same_tags(r, base, 0, TAG_SPAN);
+}
+
+TEST(radix_tags_against_model)
+{
+  struct radix r;
+  uint64_t at = 0;
+  uintptr_t word;
+
+  radix_init(&r);
+  expect(!radix_next_tagged(&r, &at, ~0ull, &word));
+  for(int k = 0; k < 3; k++) { // each base makes the tree grow with what is tagged already in it
+    memset(tagged, 0, sizeof tagged);
+    memset(present, 0, sizeof present);
+    tag_rounds(&r, tag_base[k]);
+    if(k > 0) {
+      at = 0;
+      expect(radix_next_tagged(&r, &at, ~0ull, &word) && at < TAG_SPAN); // the first base's are still there
+    }
+  }
+  for(int k = 0; k < 3; k++)
+    for(uint64_t i = 0; i < TAG_SPAN; i++)
+      radix_clear(&r, tag_base[k] + i);
+  at = 0;
+  expect(!radix_next_tagged(&r, &at, ~0ull, &word));
+  expect(r.root == 0 || r.root->tags == 0);
+  prune_all(&r);
+}
+
+// ---- errseq
+
+TEST(errseq_tells_each_watcher_once)
+{
+  uint32_t e = 0, a = errseq_begin(&e), b = errseq_begin(&e), c;
+
+  expect_eq(errseq_report(&e, &a), 0);
+  errseq_set(&e, -5);
+  errseq_set(&e, -5);
+  c = errseq_begin(&e); // nobody has seen it: it is news to whoever comes now
+  expect_eq(errseq_report(&e, &a), -5);
+  expect_eq(errseq_report(&e, &a), 0);
+  expect_eq(errseq_report(&e, &b), -5);
+  expect_eq(errseq_report(&e, &c), -5);
+  expect_eq(errseq_report(&e, &b), 0);
+  c = errseq_begin(&e); // and now it is not
+  expect_eq(errseq_report(&e, &c), 0);
+  errseq_set(&e, -5); // the same error, once more
+  expect_eq(errseq_report(&e, &a), -5);
+  errseq_set(&e, -28);
+  expect_eq(errseq_report(&e, &b), -28);
+  expect_eq(errseq_report(&e, &b), 0);
+  expect_eq(errseq_report(&e, &a), -28);
+  expect_eq(errseq_report(&e, &c), -28);
 }
 
 TEST(radix_fixed_refuses_what_lies_outside)

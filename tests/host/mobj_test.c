@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "lib/atomic.h"
+#include "lib/errseq.h"
 #include "mobj_fakes.h"
 #include "test.h"
 
@@ -156,11 +157,13 @@ TEST(sync_writes_runs)
 TEST(sync_errors_are_kept)
 {
   struct mobj *obj = begin(false);
+  uint32_t since = errseq_begin(&obj->errseq);
 
   store_word(obj, 3, 77);
   st.bad_flush = true;
   expect_eq(mobj_sync(obj, 0, 10), -EIO);
-  expect_eq(obj->errseq, 1);
+  expect_eq(errseq_report(&obj->errseq, &since), -EIO);
+  expect_eq(errseq_report(&obj->errseq, &since), 0);
   expect(page_test(peek(obj, 3), PAGE_DIRTY) && page_test(peek(obj, 3), PAGE_ERROR));
   expect_eq(look(obj, 3), 77);
   st.bad_flush = false;

@@ -394,7 +394,7 @@ proc_generate(struct proc_open *o, const struct proc_node *n)
     uint64_t pages;
 
     text_clear(&o->text);
-    if((err = n->file->show(&o->text, n->pid)) != 0)
+    if((err = n->file->number ? number_show(n->file->number, &o->text) : n->file->show(&o->text, n->pid)) != 0)
       return err;
     if(!o->text.failed)
       break;
@@ -434,7 +434,7 @@ proc_read(struct file *f, struct uio *u, uint64_t *pos)
   struct proc_open *o = f->priv;
   int64_t r;
 
-  if(n->file->show == 0)
+  if(n->file->show == 0 && n->file->number == 0)
     return -EINVAL;
   sleep_acquire_nested(&o->lock);
   r = proc_read_locked(o, n, u, pos);
@@ -450,13 +450,13 @@ proc_write(struct file *f, struct uio *u, uint64_t *pos)
   size_t len;
   int err = 0;
 
-  if(n->file->store == 0 || u->left >= sizeof(word))
+  if((n->file->store == 0 && n->file->number == 0) || u->left >= sizeof(word))
     return -EINVAL;
   len = uio_from(u, word, sizeof(word) - 1, &err);
   if(err)
     return err;
   word[len] = 0;
-  err = n->file->store(n->pid, word, len);
+  err = n->file->number ? number_store(n->file->number, word, len) : n->file->store(n->pid, word, len);
   return err ? err : (int64_t)len;
 }
 

@@ -22,11 +22,19 @@ void text_clear(struct textbuf *t);
 const char *text_at(const struct textbuf *t, size_t pos, size_t *n);
 
 struct dentry;
-struct proc_file {  // /proc/NAME or /proc/PID/NAME
+struct proc_number {     // a setting
+  uint64_t *value;       // (a)
+  uint64_t lo, hi;       // what may be stored
+  void (*changed)(void); // may be 0
+};
+int number_show(const struct proc_number *n, struct textbuf *t);
+int number_store(const struct proc_number *n, const char *s, size_t len); // -EINVAL
+struct proc_file {                                                        // /proc/NAME or /proc/PID/NAME
   const char *name; // with '/' for files below a directory: "sys/vm/overcommit_memory"
   unsigned mode;
   int (*show)(struct textbuf *t, int pid);           // pid 0 for /proc/NAME; 0 or -ESRCH, -ENOMEM ...
   int (*store)(int pid, const char *s, size_t n);    // writable ones; may be 0
+  const struct proc_number *number;                  // in place of both
   int (*link)(int pid, struct dentry **out);         // a magic link instead; may be 0
   int64_t (*readlink)(int pid, char *buf, size_t n); // its text
 };
