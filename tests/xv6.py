@@ -73,8 +73,13 @@ def suite_compiling(report):
             shutil.copy(f"{REFUSED}/{name}.c", f"{d}/{name}")
             st, out = compile_folder(f"{d}/{name}", f"{d}/{name}.out")
             report(st == 1 and re.search(words, out) and not os.path.exists(f"{d}/{name}.out/{name}"), f"xv6/refused_{name}", f"{st}\n{out}")
-    lines = sum(len(open(f).readlines()) for f in glob.glob(f"{HERE}/user/xv6/lib/*"))
-    report(lines < LIBRARY_LINES, "xv6/library_is_small", f"{lines} lines")
+        p = subprocess.run([f"{HERE}/tools/run"], env={**os.environ, "XV6": f"{d}/mistake", "RUN": "/xv6/mistake"}, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        report(p.returncode == 1 and "mistake.c:7:" in p.stdout, "xv6/run_says_what_does_not_compile", f"{p.returncode}\n{p.stdout}")
+    text = [open(f).read().splitlines() for part in ("lib", "include") for f in glob.glob(f"{HERE}/user/xv6/{part}/*")]
+    lib = sum(len(open(f).readlines()) for f in glob.glob(f"{HERE}/user/xv6/lib/*"))
+    code = sum(1 for t in text for l in t if l.strip() and not l.strip().startswith("//"))
+    report(lib < LIBRARY_LINES and code < LIBRARY_LINES, "xv6/library_is_small", f"{lib} lines; {code} of code, with the headers")
 
 
 def suite_guest(boot, report):
@@ -98,7 +103,7 @@ def suite_guest(boot, report):
 
 
 def suite_qemu(env, report, slow):
-    c = console.Console(None, {**env, "CPUS": "3"}, 90 * slow, ["make", "qemu-nox"])
+    c = console.Console(None, {**env, "CPUS": "3", "QUIET": "1"}, 90 * slow, ["make", "qemu-nox"])
     try:
         steps = [
             ("prompt_in_xv6", "", r"lazy6:/xv6# $"),
