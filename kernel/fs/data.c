@@ -50,9 +50,9 @@ data_end(struct inode *ip)
   return min(size, visible);
 }
 
-// Page idx, up to date and referenced. The look at the cache is all that a warm read costs.
+// Page idx, up to date and referenced; touch: this is a new use of it. The look at the cache is all that a warm read costs.
 static int
-data_page(struct mobj *obj, uint64_t idx, struct page **pp)
+data_page(struct mobj *obj, uint64_t idx, bool touch, struct page **pp)
 {
   struct page *pg;
 
@@ -65,16 +65,18 @@ data_page(struct mobj *obj, uint64_t idx, struct page **pp)
   spin_release(&obj->lock);
   if(!pg)
     return mobj_load(obj, idx, pp, 0);
-  if(!page_test(pg, PAGE_USED))
-    page_set(pg, PAGE_USED);
+  if(touch)
+    page_touch(pg);
   *pp = pg;
   return 0;
 }
 
 // Up to the end of one page: bytes moved, 0 at the end of the file, or -E if nothing was moved.
 static int64_t
-data_read_page(struct inode *ip, struct uio *u, uint64_t pos)
+data_read_page(struct file *f, struct uio *u, uint64_t pos)
 {
+  struct inode *ip = f->inode;
+  bool goes_on = pos == atomic_get_relaxed(&f->goes_on) && pos % PAGE_SIZE != 0; // small pieces are one use
   uint64_t end = data_end(ip), off = pos & (PAGE_SIZE - 1), n;
   struct page *pg;
   size_t moved;
@@ -82,7 +84,7 @@ data_read_page(struct inode *ip, struct uio *u, uint64_t pos)
 
   if(pos >= end)
     return 0;
-  err = data_page(&ip->obj, pos >> PAGE_SHIFT, &pg);
+  err = data_page(&ip->obj, pos >> PAGE_SHIFT, !goes_on, &pg);
   if(err == -ENXIO) // cut off meanwhile
     return 0;
   if(err)
@@ -90,6 +92,7 @@ data_read_page(struct inode *ip, struct uio *u, uint64_t pos)
   n = min(min(PAGE_SIZE - off, end - pos), u->left);
   moved = uio_to(u, (char *)page_va(pg) + off, n, &err);
   page_put(pg);
+  atomic_set_relaxed(&f->goes_on, pos + moved);
   return moved > 0 ? (int64_t)moved : err;
 }
 
@@ -100,7 +103,7 @@ data_read(struct file *f, struct uio *u, uint64_t *pos)
   int64_t n = 0;
 
   while(u->left > 0) {
-    n = data_read_page(f->inode, u, *pos);
+    n = data_read_page(f, u, *pos);
     if(n <= 0)
       break;
     *pos += n;

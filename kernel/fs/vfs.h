@@ -231,6 +231,7 @@ struct file {                 // open file description
   void *priv;         // (c) the driver's
   bool counts_writer; // (c) has a place in inode->writers
   bool keep_setid;    // (c) opened with CAP_FSETID: writing leaves the set-id bits
+  uint64_t goes_on;   // (a) a hint: where the last read ended
   uint32_t errseq;    // (a) of the object, when fsync or msync last told of it
   uint32_t fs_errseq; // (a) of the file system, when syncfs did
 };

@@ -106,7 +106,7 @@ rights_object(const struct region *r, struct page *pg)
 static struct page *
 fault_ready(struct mobj *obj, uint64_t idx)
 {
-  struct page *pg = (struct page *)radix_get(&obj->pages, idx); // mobj_find would say that it was used
+  struct page *pg = (struct page *)radix_get(&obj->pages, idx);
 
   return pg && page_test(pg, PAGE_BUSY | PAGE_UPTODATE) == PAGE_UPTODATE ? pg : 0;
 }

@@ -27,6 +27,7 @@ enum page_flag {     // values for page.flags
   PAGE_USED = 32,    // touched since reclaim last looked
   PAGE_ON_LRU = 64,  // (L)
   PAGE_HOT = 128,    // (L) on the list of pages that were used again
+  PAGE_FRESH = 256,  // was just read in, or ahead: its first use says nothing
 };
 enum { PAGE_BUSY_BIT = 0 };
 
@@ -64,6 +65,7 @@ page_test(const struct page *pg, unsigned flags)
 }
 void page_set(struct page *pg, unsigned flags);
 void page_clear(struct page *pg, unsigned flags);
+void page_touch(struct page *pg);      // it was used: reclaim should know
 bool page_busy_try(struct page *pg);   // take BUSY
 void page_busy_wait(struct page *pg);  // take BUSY; sleeps; holds no page BUSY, no as.lock (I6)
 void page_busy_clear(struct page *pg); // give BUSY back and wake; any context
@@ -93,6 +95,9 @@ void frame_add(paddr_t lo, paddr_t hi);
 // use.
 struct page *frame_try(int order);
 struct page *frame_try_reserve(int order);
+// Between the two the running thread may use the reserve in all it does: for what makes memory free. Nests.
+void frame_reserve_begin(void);
+void frame_reserve_end(void);
 // The same for one frame, but waits for reclaim and, if nothing helps, for a program killed by the hook: 0 on success,
 // -ENOMEM (nothing to be had), -EINTR (the caller is being killed). Holds nothing (I6 asserted).
 int frame_wait(void);
@@ -249,6 +254,8 @@ void mobj_dirty_locked(struct mobj *obj, struct page *pg) REQUIRES(obj->lock);
 void mobj_undirty(struct mobj *obj, struct page *pg) REQUIRES(obj->lock);
 // Write n busy, consecutive, dirty pages and wait. Those that the disk refuses are DIRTY again, with ERROR; errseq tells.
 int mobj_flush(struct mobj *obj, struct page **pg, int n);
+// The same for few pages, and for dirty ones that follow them and are not BUSY: one write costs little more than another.
+int mobj_flush_on(struct mobj *obj, struct page **pg, int n);
 // Write dirty pages of [lo, hi) and wait, for those too that another is writing. Each is tried once. First error, which
 // errseq tells as well. Does not commit.
 int mobj_sync(struct mobj *obj, uint64_t lo, uint64_t hi);
@@ -566,8 +573,9 @@ int futex_key(struct aspace *as, vaddr_t va, bool private_, const void **obj, ui
 
 // ---- reclaim.c
 
-void reclaim_start(void); // the thread that keeps some frames free
-void reclaim_kick(void);  // frames are short; any context
+void reclaim_start(void);        // the thread that keeps some frames free
+void reclaim_kick(void);         // frames are short; any context
+uint64_t reclaim_progress(void); // grows as long as anybody makes memory free, or clean so that it can be
 // Free up to n frames from clean cached pages: how many. Holds nothing; sleeps.
 uint64_t reclaim_now(uint64_t n);
 // Others who can free memory: called by the reclaim thread, holding nothing, with a number of things wanted; how many

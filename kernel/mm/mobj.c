@@ -74,7 +74,7 @@ mobj_insert(struct mobj *obj, struct page *pg, uint64_t idx, struct radix_stock 
 {
   if(!radix_set(&obj->pages, idx, (uintptr_t)pg, nodes))
     return false;
-  pg->flags = PAGE_BUSY; // nobody else knows the page yet
+  pg->flags = PAGE_BUSY | PAGE_FRESH; // nobody else knows the page yet
   pg->obj = obj;
   pg->idx = idx;
   obj->npages++;
@@ -109,13 +109,8 @@ mobj_take(struct mobj *obj, uint64_t idx)
 struct page *
 mobj_find(struct mobj *obj, uint64_t idx)
 {
-  struct page *pg;
-
   assert_held(&obj->lock);
-  pg = (struct page *)radix_get(&obj->pages, idx);
-  if(pg && !page_test(pg, PAGE_USED))
-    page_set(pg, PAGE_USED);
-  return pg;
+  return (struct page *)radix_get(&obj->pages, idx);
 }
 
 // ---- loading ----
@@ -325,6 +320,8 @@ load_find(struct mobj *obj, uint64_t idx)
   pg = mobj_find(obj, idx);
   if(pg)
     page_get(pg);
+  if(pg && page_test(pg, PAGE_UPTODATE))
+    page_touch(pg);
   mark = pg && idx == obj->ra_mark;
   spin_release(&obj->lock);
   if(mark)
