@@ -9,6 +9,7 @@
 #include "fs/vfs.h"
 #include "lib/string.h"
 #include "proc/proc.h"
+#include "proc/sysvshm.h"
 #include "syscall/syscall.h"
 
 enum { CHECK_EVERY = 1000 }; // calls and traps between checks of the caller's memory, in debug kernels
@@ -101,6 +102,7 @@ kernel_main(void)
   sched_init();
   proc_init();
   futex_init();
+  sysvshm_init();
   vfs_init();
   ext3_init();
   tmpfs_init();

@@ -163,16 +163,16 @@ class Tree:
 
 
 def build_own(tree, quiet=subprocess.DEVNULL):
-    """Our two small programs in every way that a libc can be linked: NAME-KIND in /usr/bin."""
+    """Our small programs in every way that a libc can be linked: NAME-KIND in /usr/bin. The last is a guest test too."""
     kinds = {"glibc": ["gcc"], "glibc-nopie": ["gcc", "-no-pie"], "glibc-static": ["gcc", "-static"],
              "glibc-static-pie": ["gcc", "-static-pie"], "musl": ["musl-gcc"], "musl-static": ["musl-gcc", "-static"],
              "musl-static-pie": ["musl-gcc", "-static-pie"], "glibc-now": ["gcc", "-Wl,-z,now,-z,separate-code"],
              "glibc-lld": ["gcc", "-fuse-ld=lld"], "glibc-gold": ["gcc", "-fuse-ld=gold"], "clang": ["clang", "-O2"]}
     os.makedirs(f"{tree.root}/usr/bin", exist_ok=True)
-    for name in ("hello", "threads"):
+    for name in ("programs/hello", "programs/threads", "guest/pthreads"):
         for kind, cmd in kinds.items():
-            out = f"{tree.root}/usr/bin/{name}-{kind}"
-            if not shutil.which(cmd[0]) or subprocess.run(cmd + ["-O1", "-pthread", f"{HERE}/programs/{name}.c", "-o", out, "-lm"],
+            out = f"{tree.root}/usr/bin/{os.path.basename(name)}-{kind}"
+            if not shutil.which(cmd[0]) or subprocess.run(cmd + ["-O1", "-pthread", f"{HERE}/{name}.c", "-o", out, "-lm"],
                                                          stdout=quiet, stderr=quiet).returncode:
                 continue
             if kind == "musl":
@@ -180,6 +180,10 @@ def build_own(tree, quiet=subprocess.DEVNULL):
                 tree.put(musl)
             else:
                 tree.libraries(out)
+    # glibc loads it when a thread is cancelled or ends: no list of a program's libraries has it
+    unwinder = subprocess.run(["gcc", "-print-file-name=libgcc_s.so.1"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    if os.path.isabs(unwinder):
+        tree.put(os.path.normpath(unwinder))
 
 
 def write_runner(folder, cases, shell):

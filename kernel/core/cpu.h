@@ -50,9 +50,14 @@ void irq_restore(void);
 bool irq_enabled(void);    // the CPU's own flag
 void cpu_irq_enable(void); // raw: sti / cli, for arch, the scheduler's idle loop and fault entry
 void cpu_irq_disable(void);
-void cpu_idle(void);        // called with interrupts off: enable and wait for one, returns with them on
-void cpu_relax(void);       // in every spin loop
-void cpu_kick(int id);      // reschedule interrupt
+void cpu_idle(void);   // called with interrupts off: enable and wait for one, returns with them on
+void cpu_relax(void);  // in every spin loop
+void cpu_kick(int id); // reschedule interrupt
+// On each CPU of the set but this one: fn, if not 0, in an interrupt, and a full barrier; where that interrupted a
+// program, it goes on behind a serializing instruction. Returns when all have. Spins with interrupts on: hold no spin
+// lock.
+void cpu_call(uint64_t set, void (*fn)(void));
+void cpu_serialize(void);   // this CPU fetches its instructions anew
 void cpu_stop_others(void); // for panic: the other CPUs halt, dumping nothing
 void cpu_reset(void) __attribute__((noreturn));
 // Leave the machine. `status` 0..255 becomes the exit status of `make run` (through the emulator's debug ports, then ACPI).

@@ -19,6 +19,7 @@ enum rank {
   RANK_BUF = 48,        // sleep bit: one metadata block
   RANK_SPIN_FIRST = 50, // from here on: spin locks
   RANK_JOURNAL = 50,
+  RANK_SYSV = 50, // the table of shared memory segments
   RANK_TTY = 51,
   RANK_ICACHE = 52,
   RANK_DCACHE = 53,
@@ -27,6 +28,7 @@ enum rank {
   RANK_PROC = 56, // one process: signals, threads
   RANK_FDTABLE = 57,
   RANK_FUTEX = 58,
+  RANK_FUTEX_PI = 59,
   RANK_SLOTS = 60,
   RANK_OBJ = 62,
   RANK_ASLIST = 63,

@@ -18,8 +18,12 @@ attr_without_setid(unsigned mode)
 static int
 truncate_locked(struct inode *ip, uint64_t size, const struct cred *cr)
 {
+  int err;
+
   if(!ip->ops->truncate)
     return -EINVAL;
+  if((err = seal_resize(ip, size)) != 0)
+    return err;
   if(!cred_has(cr, FSCAP_FSETID))
     ip->mode = attr_without_setid(ip->mode);
   ip->mtime = ip->ctime = times_now();
@@ -129,7 +133,7 @@ setattr_may(struct inode *ip, const struct setattr *sa, const struct cred *cr)
     return -EPERM;
   if(sa->set_gid && !chown && !(mine && (sa->gid == ip->gid || cred_in_group(cr, sa->gid))))
     return -EPERM;
-  if(sa->set_mode && !cred_owns(cr, ip))
+  if(sa->set_mode && (!cred_owns(cr, ip) || seal_mode(ip, sa->mode) != 0))
     return -EPERM;
   return setattr_may_times(ip, sa, cr);
 }

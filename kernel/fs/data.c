@@ -199,7 +199,9 @@ data_write_step(struct inode *ip, struct uio *u, uint64_t pos)
   if(err)
     return err;
   n = min(s.n, room);
-  err = data_write_page(ip, pos, &s, n);
+  err = seal_write(ip, pos, n);
+  if(!err)
+    err = data_write_page(ip, pos, &s, n);
   source_put(&s);
   if(err)
     return err;

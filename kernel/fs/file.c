@@ -61,11 +61,31 @@ file_put(struct file *f)
 static void *
 file_tag_get(void *tag)
 {
-  return file_get(tag);
+  struct file *f = file_get(tag);
+
+  if(f->ops->mapped)
+    f->ops->mapped(f, true);
+  return f;
 }
 
 static void
 file_tag_put(void *tag)
+{
+  struct file *f = tag;
+
+  if(f->ops->mapped)
+    f->ops->mapped(f, false);
+  file_put(f);
+}
+
+static void *
+file_tag_hold(void *tag)
+{
+  return file_get(tag);
+}
+
+static void
+file_tag_drop(void *tag)
 {
   file_put(tag);
 }
@@ -84,7 +104,22 @@ file_tag_sync(void *tag, struct mobj *obj, uint64_t lo, uint64_t hi)
   return r ? r : e;
 }
 
-const struct region_tag_ops file_region_tags = {.get = file_tag_get, .put = file_tag_put, .sync = file_tag_sync};
+static int
+file_tag_punch(void *tag, uint64_t off, uint64_t len)
+{
+  struct file *f = tag;
+
+  return vfs_fallocate(f->inode, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, off, len);
+}
+
+const struct region_tag_ops file_region_tags = {
+    .get = file_tag_get,
+    .put = file_tag_put,
+    .hold = file_tag_hold,
+    .drop = file_tag_drop,
+    .punch = file_tag_punch,
+    .sync = file_tag_sync,
+};
 
 static bool
 file_reads(const struct file *f)

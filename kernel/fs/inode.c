@@ -64,6 +64,7 @@ inode_alloc(struct fs *fs, uint64_t ino, const struct mobj_ops *mops, const stru
   ip->ops = ops;
   ip->visible = UINT64_MAX;
   ip->obj.errseq_all = &fs->errseq;
+  ip->seals = SEAL_NOT_KEPT;
   atomic_add(&fs->ninodes, 1);
   atomic_add(&fs->ref, 1);
   return ip;

@@ -301,5 +301,6 @@ vfs_init(void)
   dentry_init();
   names_init();
   file_init();
+  anonfile_init();
   pipe_init();
 }

@@ -70,6 +70,17 @@ enum falloc_mode { // mode of fallocate(2); Linux's values
   FALLOC_UNSHARE_RANGE = 64,
 };
 
+enum seal { // of memory files; Linux's values (F_SEAL_*)
+  SEAL_SEAL = 1,
+  SEAL_SHRINK = 2,
+  SEAL_GROW = 4,
+  SEAL_WRITE = 8,
+  SEAL_FUTURE_WRITE = 16,
+  SEAL_EXEC = 32,
+  SEAL_KNOWN = 63,
+  SEAL_NOT_KEPT = 64, // the file system keeps none
+};
+
 struct times { // seconds and nanoseconds of the four times
   int64_t sec;
   uint32_t nsec;
@@ -163,6 +174,7 @@ struct inode {
   struct list later;   // (C) on the list of inode_put_later
   bool is_adopted;     // (C) nobody else knows it, but it has pages that must be written: writeback.c has a reference
   struct list adopted; // (C)
+  unsigned seals;      // (I) to write, (a) to read: enum seal
 };
 
 struct fs_ops {
@@ -215,7 +227,10 @@ struct file_ops { // user memory is touched only through uio and pin.c
   int (*fsync)(struct file *, bool data_only);
   int (*readdir)(struct file *, dirent_fn *fn, void *arg); // 0: inode_ops.readdir
   void (*release)(struct file *);                          // last reference; before dentry and inode go
-  bool seekable;                                           // false: -ESPIPE, no poslock
+  // A region came to map it, or has given it up; may be 0. Does not sleep while another region maps it: as.lock may be
+  // held.
+  void (*mapped)(struct file *, bool on);
+  bool seekable; // false: -ESPIPE, no poslock
   // the driver's own check; may change ops and priv; may be 0
   int (*open)(struct file *);
 };
@@ -364,6 +379,17 @@ struct writeback_settings { // (a) of /proc/sys/vm/dirty_*_centisecs
 extern struct writeback_settings writeback_settings;
 void writeback_start(void);   // the thread
 uint64_t writeback_now(void); // one look of the thread's: pages written
+// ---- anonfile.c: a file that is nothing but its methods. 0 or -ENOMEM; the caller sets priv.
+int anonfile_open(const char *name, const struct file_ops *ops, unsigned flags, struct file **out);
+// ---- seal.c: what may never happen to a memory file again
+int seal_add(struct file *f, unsigned seals); // 0, -EPERM, -EINVAL, -EBUSY
+int seal_get(struct file *f);                 // -EINVAL where there are none
+// May a shared mapping of obj, f's object, that begins with `prot` be made? Takes out of *maxprot what it may never have.
+// *claimed: mobj_unclaim_write after it was mapped.
+int seal_map(struct file *f, struct mobj *obj, int prot, int *maxprot, bool *claimed);
+int seal_write(struct inode *ip, uint64_t pos, uint64_t n); // may n bytes be written there? inode.lock held
+int seal_resize(struct inode *ip, uint64_t size);           // may that be its size? inode.lock held
+int seal_mode(struct inode *ip, unsigned mode);             // may those be its permissions? inode.lock held
 // ---- devfs/chr.c, devfs/blkfile.c: drivers by device number, for nodes on any file system; 0: -ENXIO
 const struct file_ops *dev_chr_fops(uint64_t rdev);
 const struct file_ops *dev_blk_fops(uint64_t rdev);
@@ -416,5 +442,5 @@ void procfs_init(void);
 void devfs_init(void);
 // ext3's own sentence about why an image was refused is printed; here only the error.
 int ext3_mount(const char *source, const char *options, struct fs **out);
-// memfd and shm segments: an unlinked tmpfs file, shown as "/NAME (deleted)"; O_RDWR and `flags`.
-int tmpfs_anon_file(const char *name, unsigned flags, struct file **out);
+// memfd and shm segments: an unlinked tmpfs file, shown as "/NAME (deleted)"; O_RDWR and `flags`, sealed so.
+int tmpfs_anon_file(const char *name, unsigned flags, unsigned mode, unsigned seals, struct file **out);

@@ -135,6 +135,7 @@ enum {
 
   // Never seen by a program: how an interrupted call goes on (signal.c turns each into EINTR or a restart).
   ERESTARTSYS = 512,           // restart if the handler has SA_RESTART or no handler runs
+  ERESTARTNOINTR = 513,        // restart always
   ERESTARTNOHAND = 514,        // restart only if no handler runs
   ERESTART_RESTARTBLOCK = 516, // restart through restart_syscall, for relative timeouts
 };

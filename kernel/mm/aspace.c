@@ -148,9 +148,10 @@ aspace_part(struct aspace *as, vaddr_t lo, vaddr_t hi, struct aspace_part *part,
     part->lo = max(lo, r->start);
     part->hi = min(hi, r->end);
     part->obj = r->obj ? mobj_get(r->obj) : 0;
-    part->tag = r->tag ? region_tags->get(r->tag) : 0;
+    part->tag = r->tag ? region_tags->hold(r->tag) : 0;
     part->idx = region_index(r, part->lo);
     part->flags = r->flags;
+    part->prot = r->prot;
     part->maxprot = r->maxprot;
   }
   rw_read_release(&as->lock);
@@ -160,10 +161,10 @@ aspace_part(struct aspace *as, vaddr_t lo, vaddr_t hi, struct aspace_part *part,
 void
 aspace_part_put(struct aspace_part *part)
 {
-  if(part->tag)
-    region_tags->put(part->tag);
   if(part->obj)
     mobj_put(part->obj);
+  if(part->tag)
+    region_tags->drop(part->tag);
 }
 
 // ---- taking memory out
@@ -283,6 +284,49 @@ aspace_unmap(struct aspace *as, vaddr_t lo, vaddr_t hi)
   regions_release(&gone);
   regions_unreserve(spare, 2);
   trace(MUNMAP, lo, hi, r);
+  return r;
+}
+
+// Is r the piece of an object's mapping that it would be if the object's page 0 were at `at`?
+static bool
+is_attached(const struct region *r, vaddr_t at, bool (*wanted)(const void *tag))
+{
+  return r->tag && wanted(r->tag) && r->start >= at && (r->start - at) >> PAGE_SHIFT == r->pgoff;
+}
+
+static int
+unmap_attached_locked(struct aspace *as, vaddr_t at, bool (*wanted)(const void *tag), struct list *gone)
+    REQUIRES(as->lock)
+{
+  struct region *r = region_find_from(as, at), *next, *none[2] = {0};
+  struct mobj *obj;
+  vaddr_t end;
+  int err = 0;
+
+  while(r && !is_attached(r, at, wanted))
+    r = region_next(r);
+  if(r == 0)
+    return -EINVAL;
+  obj = r->obj;
+  end = at + page_up(atomic_get(&obj->size));
+  for(; r && r->start < end && err == 0; r = next) {
+    next = region_next(r);
+    if(r->obj == obj && is_attached(r, at, wanted))
+      err = aspace_unmap_locked(as, r->start, r->end, none, gone); // whole regions: nothing is split
+  }
+  return err;
+}
+
+int
+aspace_unmap_attached(struct aspace *as, vaddr_t at, bool (*wanted)(const void *tag))
+{
+  struct list gone = LIST_INIT(gone);
+  int r;
+
+  rw_write(&as->lock);
+  r = unmap_attached_locked(as, at, wanted, &gone);
+  rw_write_release(&as->lock);
+  regions_release(&gone);
   return r;
 }
 

@@ -108,6 +108,8 @@ fault_ready(struct mobj *obj, uint64_t idx)
 {
   struct page *pg = (struct page *)radix_get(&obj->pages, idx);
 
+  if(idx >= pages_of(obj->size)) // shm_reserve puts pages there
+    return 0;
   return pg && page_test(pg, PAGE_BUSY | PAGE_UPTODATE) == PAGE_UPTODATE ? pg : 0;
 }
 

@@ -183,18 +183,19 @@ struct mobj {
   uint64_t npages;            // (O)
   uint64_t ndirty;            // (a) pages that are DIRTY or being flushed
   struct list mappers;        // (M) regions that map it, in order
-  int shared_writable;        // (M) shared regions that may write: for seals and ETXTBSY-like tests
-  uint64_t size;              // (O) bytes; a page is inserted only below it, in the same section
-  uint64_t cutlo, cuthi;      // (O) pages being truncated or punched: a load inside waits, holding nothing
-  struct waitq cut;           // woken when a cut ends
-  uint64_t nbad;              // (a) of those: whose last write failed
-  uint32_t errseq;            // (a) errors of write-back, as lib/errseq.h
-  uint32_t *errseq_all;       // (c) counts those of a whole file system; may be 0
-  struct list dirty;          // (W) on the list of dirty objects
-  uint64_t dirtied;           // (W) when it came there, or was last written unasked
-  uint64_t holdoff, backoff;  // (a) bad pages are not written unasked before; how long that was
-  uint64_t ra_next, ra_size;  // (O) read-ahead: index where a sequential reader goes on, and its window
-  uint64_t ra_mark;           // (O) the reader who gets here lets the next window be read
+  int shared_writable;        // (obj.maplock) shared regions that may write, and claims; -1: there may never be one
+  // (O) bytes; a page is inserted only below it, in the same section, but for what shm_reserve sets aside behind it
+  uint64_t size;
+  uint64_t cutlo, cuthi;     // (O) pages being truncated or punched: a load inside waits, holding nothing
+  struct waitq cut;          // woken when a cut ends
+  uint64_t nbad;             // (a) of those: whose last write failed
+  uint32_t errseq;           // (a) errors of write-back, as lib/errseq.h
+  uint32_t *errseq_all;      // (c) counts those of a whole file system; may be 0
+  struct list dirty;         // (W) on the list of dirty objects
+  uint64_t dirtied;          // (W) when it came there, or was last written unasked
+  uint64_t holdoff, backoff; // (a) bad pages are not written unasked before; how long that was
+  uint64_t ra_next, ra_size; // (O) read-ahead: index where a sequential reader goes on, and its window
+  uint64_t ra_mark;          // (O) the reader who gets here lets the next window be read
 };
 
 static inline uint64_t
@@ -212,6 +213,8 @@ void mobj_put(struct mobj *obj);     // the last one calls ops->release, which m
 void mobj_destroy(struct mobj *obj); // drops every cached page; no mapper, nobody else knows it
 // The cached page, borrowed while obj->lock is held; 0 if none.
 struct page *mobj_find(struct mobj *obj, uint64_t idx) REQUIRES(obj->lock);
+// An empty page, then BUSY, becomes page idx; the caller's reference is the cache's. false: too few nodes. Needs obj->lock.
+bool mobj_insert(struct mobj *obj, struct page *pg, uint64_t idx, struct radix_stock *nodes);
 // Load page idx, with read-ahead if access looks sequential. Call with no lock that the store needs; sleeps
 // (killable). 0: *pp is UPTODATE and referenced. -EIO: reading failed. -ENXIO: idx lies past the end. -ENOMEM, -EINTR.
 // *major (may be 0): set to true if the disk was asked and waited for.
@@ -233,6 +236,12 @@ void mobj_punch_end(struct mobj *obj);
 void mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi);
 // Take pages [lo, hi) out of every mapping (entries of the object's own pages; private copies too if `copies`).
 void mobj_unmap(struct mobj *obj, uint64_t lo, uint64_t hi, bool copies);
+// Before a shared region that may write is mapped, and after it was or could not be: -EPERM if there may be none.
+int mobj_claim_write(struct mobj *obj);
+void mobj_unclaim_write(struct mobj *obj);
+int mobj_deny_write(struct mobj *obj); // from now on no such region, for ever; -EBUSY if there is one
+// Bytes [lo, hi) of one page are zeros, if the page is in the cache. The caller keeps write(2) away.
+void mobj_zero(struct mobj *obj, uint64_t lo, uint64_t hi);
 // For reclaim: the same for the object's pages [lo, hi), held BUSY by the caller, unless a program touched one since
 // last asked, or the mappers are in use: then false, and nothing is done. Never waits.
 bool mobj_unmap_idle(struct mobj *obj, uint64_t lo, uint64_t hi);
@@ -242,6 +251,8 @@ struct page *mobj_take(struct mobj *obj, uint64_t idx) REQUIRES(obj->lock);
 bool mobj_drop(struct mobj *obj, struct page *pg);
 // Drop clean, unmapped, unreferenced pages: how many.
 uint64_t mobj_shrink(struct mobj *obj);
+// The same for pages [lo, hi), and only those that no program used since they were last asked for.
+void mobj_page_out(struct mobj *obj, uint64_t lo, uint64_t hi);
 uint64_t mobj_total_cached(void); // pages of all objects, for /proc/meminfo
 uint64_t mobj_total_shmem(void);
 
@@ -302,6 +313,9 @@ extern const struct mobj_ops shm_ops;
 // makewrite of its own that then calls this one.
 void shm_fill(struct mobj *obj, struct page **pg, int n);
 int shm_makewrite(struct mobj *obj, struct page *pg);
+// Page idx of such an object is there and BACKED, zeros if it was missing; it may lie past the end, where nobody sees it.
+// The caller keeps cuts away. 0, -ENOMEM, -EINTR.
+int shm_reserve(struct mobj *obj, uint64_t idx);
 
 // ---- region.c: arithmetic on regions
 
@@ -314,10 +328,13 @@ enum region_flag {
   REGION_WIPEONFORK = 32,
   REGION_DONTDUMP = 64,
   REGION_SEALED = 128,
-  REGION_STACK = 256, // the main stack, for /proc
-  REGION_HEAP = 512,  // brk, for /proc
-  REGION_RAND = 1024, // MADV_RANDOM
-  REGION_SEQ = 2048,  // MADV_SEQUENTIAL
+  REGION_STACK = 256,    // the main stack, for /proc
+  REGION_HEAP = 512,     // brk, for /proc
+  REGION_RAND = 1024,    // MADV_RANDOM
+  REGION_SEQ = 2048,     // MADV_SEQUENTIAL
+  REGION_ONFAULT = 4096, // locked, but nothing is made present for it
+  REGION_POLICY = 8192,  // times Linux's number of a memory policy, which means nothing with one node
+  REGION_POLICY_MASK = 7 * REGION_POLICY,
 };
 
 struct region {
@@ -337,8 +354,12 @@ struct region {
 // How mm copies and drops region tags (references to open files), without knowing what they are. Set once by proc or
 // fs.
 struct region_tag_ops {
-  void *(*get)(void *tag);
-  void (*put)(void *tag); // may sleep
+  void *(*get)(void *tag);  // for a region
+  void (*put)(void *tag);   // may sleep, but not while another region has the tag
+  void *(*hold)(void *tag); // for whoever looks at it for a moment
+  void (*drop)(void *tag);  // may sleep
+  // MADV_REMOVE: make a hole of these bytes behind the tag, whose object knows a store or a limit; may sleep; 0 or -E
+  int (*punch)(void *tag, uint64_t off, uint64_t len);
   // msync of pages [lo, hi) of obj through a region with that tag: write, commit, tell of errors. 0 or -E; sleeps.
   int (*sync)(void *tag, struct mobj *obj, uint64_t lo, uint64_t hi);
 };
@@ -415,13 +436,14 @@ struct aspace {
   vaddr_t stack_top;                              // (A)
   vaddr_t arg_start, arg_end, env_start, env_end; // (A) for /proc/PID/cmdline
   struct aspace_limits limit;                     // (A)
-  int map_flags; // (A) what every new region gets: REGION_LOCKED after mlockall(MCL_FUTURE)
+  int map_flags; // (A) what every new region gets: REGION_LOCKED, REGION_ONFAULT after mlockall(MCL_FUTURE)
   uint64_t total_pages, data_pages, locked_pages, stack_pages; // (A)
   uint64_t nanon;                                              // (a) slots that hold a page
   uint64_t peak_pages, peak_rss;                               // (a) for VmPeak, VmHWM
   int ref;                                                     // (a) references to the structure
-  int users;       // (a) processes that use it; the last one empties it (I7)
-  struct list all; // (aslist.lock)
+  int users;           // (a) processes that use it; the last one empties it (I7)
+  unsigned membarrier; // (a) what membarrier(2) was registered for; fork copies it; mm itself never looks
+  struct list all;     // (aslist.lock)
 };
 
 enum { SLOT_SWAPPED = 1, SLOT_HUGE = 2 }; // low bits of a slot word, reserved from the first day
@@ -449,16 +471,20 @@ struct aspace_part { // one mapped piece of a range
   struct mobj *obj; // referenced; 0: none
   void *tag;        // referenced; 0: none
   uint64_t idx;     // obj's page behind lo
-  int flags, maxprot;
+  int flags, prot, maxprot;
 };
 // The first mapped piece of [lo, hi); -ENOMEM into *err where something is missing before it. false: none is left.
+// aspace_part_put when done.
 bool aspace_part(struct aspace *as, vaddr_t lo, vaddr_t hi, struct aspace_part *part, int *err);
-void aspace_part_put(struct aspace_part *part); // its references; sleeps
+void aspace_part_put(struct aspace_part *part);
 // nodes and tables nothing needs any more
 void aspace_prune(struct aspace *as, vaddr_t lo, vaddr_t hi) REQUIRES(as->lock);
 uint64_t aspace_rss(struct aspace *as); // pages: the larger of slots in use and entries present
 // Unmap [lo, hi). 0 or -ENOMEM, then nothing changed. Holds no lock; sleeps.
 int aspace_unmap(struct aspace *as, vaddr_t lo, vaddr_t hi);
+// shmdt: every piece of the first mapping of a wanted tag whose object's page 0 is, or was, at `at`. -EINVAL: there is
+// none. -EPERM: sealed.
+int aspace_unmap_attached(struct aspace *as, vaddr_t at, bool (*wanted)(const void *tag));
 int aspace_unmap_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[2], struct list *gone)
     REQUIRES(as->lock);
 // fork. 0: *child is a new space that shares every page copy-on-write. -ENOMEM, -EINTR; nothing changed then.
@@ -539,7 +565,7 @@ int aspace_remap(struct aspace *as, vaddr_t old, uint64_t old_len, uint64_t new_
                  vaddr_t *at);
 // MADV_DONTNEED; -ENOMEM hole, -EINVAL locked
 int aspace_discard(struct aspace *as, vaddr_t lo, vaddr_t hi);
-// Linux's MADV_* numbers. MADV_REMOVE only for objects without a store; for files the caller goes to the file system.
+// Linux's MADV_* numbers.
 int aspace_advise(struct aspace *as, vaddr_t lo, vaddr_t hi, int advice);
 // Flags of every region in [lo, hi): mlock, munlock, mseal. -ENOMEM: a hole (the mapped parts were done), or no memory.
 // -EAGAIN: too many regions.

@@ -68,8 +68,7 @@ mobj_put(struct mobj *obj)
     obj->ops->release(obj);
 }
 
-// held: obj->lock. An empty page, BUSY, becomes page idx; the caller's reference is the cache's. false: too few nodes.
-static bool
+bool
 mobj_insert(struct mobj *obj, struct page *pg, uint64_t idx, struct radix_stock *nodes)
 {
   if(!radix_set(&obj->pages, idx, (uintptr_t)pg, nodes))

@@ -118,6 +118,35 @@ mobj_unmap_idle(struct mobj *obj, uint64_t lo, uint64_t hi)
   return !used;
 }
 
+// The page at idx if it is there, clean and was to be had BUSY; referenced.
+static struct page *
+page_out_take(struct mobj *obj, uint64_t *idx, uint64_t hi)
+{
+  struct page *pg = 0;
+  uintptr_t word;
+
+  spin_acquire(&obj->lock);
+  for(; pg == 0 && radix_next(&obj->pages, idx, hi, &word); ++*idx)
+    if(!page_test((struct page *)word, PAGE_DIRTY) && page_busy_try((struct page *)word))
+      pg = page_get((struct page *)word);
+  spin_release(&obj->lock);
+  return pg;
+}
+
+void
+mobj_page_out(struct mobj *obj, uint64_t lo, uint64_t hi)
+{
+  struct page *pg;
+
+  while((pg = page_out_take(obj, &lo, hi)) != 0) {
+    if(mobj_unmap_idle(obj, pg->idx, pg->idx + 1))
+      mobj_drop(obj, pg);
+    page_busy_clear(pg);
+    page_put(pg);
+    thread_relax();
+  }
+}
+
 void
 mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi)
 {
@@ -144,6 +173,44 @@ mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi)
     shootdown_finish(&sd);
   }
   sleep_release(&obj->maplock);
+}
+
+// ---- who may write through a mapping ----
+
+int
+mobj_claim_write(struct mobj *obj)
+{
+  int err = -EPERM;
+
+  sleep_acquire(&obj->maplock);
+  if(obj->shared_writable >= 0) {
+    obj->shared_writable++;
+    err = 0;
+  }
+  sleep_release(&obj->maplock);
+  return err;
+}
+
+void
+mobj_unclaim_write(struct mobj *obj)
+{
+  sleep_acquire(&obj->maplock);
+  obj->shared_writable--;
+  sleep_release(&obj->maplock);
+}
+
+int
+mobj_deny_write(struct mobj *obj)
+{
+  int err = 0;
+
+  sleep_acquire(&obj->maplock);
+  if(obj->shared_writable > 0)
+    err = -EBUSY;
+  else
+    obj->shared_writable = -1;
+  sleep_release(&obj->maplock);
+  return err;
 }
 
 // ---- cutting ----
@@ -265,27 +332,23 @@ all_zero(const unsigned char *p, size_t n)
   return n == 0;
 }
 
-// What a program stored behind the end of the file, in its last page, must never show.
-static void
-tail_zero(struct mobj *obj, uint64_t size)
+void
+mobj_zero(struct mobj *obj, uint64_t lo, uint64_t hi)
 {
-  uint64_t off = size & (PAGE_SIZE - 1);
-  struct page *pg = 0;
+  struct page *pg;
   unsigned char *p;
 
-  if(off == 0)
-    return;
   spin_acquire(&obj->lock);
-  pg = (struct page *)radix_get(&obj->pages, size >> PAGE_SHIFT);
+  pg = (struct page *)radix_get(&obj->pages, lo >> PAGE_SHIFT);
   if(pg)
     page_get(pg);
   spin_release(&obj->lock);
   if(pg == 0)
     return;
   page_busy_wait(pg);
-  p = (unsigned char *)page_va(pg) + off;
-  if(pg->obj == obj && page_test(pg, PAGE_UPTODATE) && !all_zero(p, PAGE_SIZE - off)) {
-    memset(p, 0, PAGE_SIZE - off);
+  p = (unsigned char *)page_va(pg) + (lo & (PAGE_SIZE - 1));
+  if(pg->obj == obj && page_test(pg, PAGE_UPTODATE) && !all_zero(p, hi - lo)) {
+    memset(p, 0, hi - lo);
     if(page_test(pg, PAGE_BACKED))
       mobj_dirty(obj, pg);
   }
@@ -293,25 +356,35 @@ tail_zero(struct mobj *obj, uint64_t size)
   page_put(pg);
 }
 
+// What a program stored behind the end of the file, in its last page, must never show.
+static void
+tail_zero(struct mobj *obj, uint64_t size)
+{
+  if(!page_aligned(size))
+    mobj_zero(obj, size, page_up(size));
+}
+
 void
 mobj_truncate(struct mobj *obj, uint64_t size)
 {
-  uint64_t old;
+  bool reserves = obj->ops->fill == shm_fill;
+  uint64_t old, end;
 
   spin_acquire(&obj->lock);
   old = obj->size;
   spin_release(&obj->lock);
-  if(size >= old) {
+  if(size > old || (size == old && !reserves)) {
     tail_zero(obj, old);
     spin_acquire(&obj->lock);
     obj->size = size;
     spin_release(&obj->lock);
     return;
   }
-  // Nothing was ever entered behind the old size, so the walk ends there.
-  cut_begin(obj, pages_of(size), pages_of(old), size);
+  // Nothing was ever entered behind the old size, so the walk ends there, but for pages that were set aside.
+  end = reserves ? UINT64_MAX >> PAGE_SHIFT : pages_of(old);
+  cut_begin(obj, pages_of(size), end, size);
   tail_zero(obj, size);
-  cut_do(obj, pages_of(size), pages_of(old), true);
+  cut_do(obj, pages_of(size), end, true);
   cut_end(obj);
 }
 

@@ -46,6 +46,7 @@ vaddr_t pmap_next(struct pmap *, vaddr_t lo, vaddr_t hi);
 // these tables. Who copies through pmap_peek (pin.c) on a CPU that runs the space is waited for by the shootdown in
 // here.
 void pmap_prune(struct pmap *, vaddr_t lo, vaddr_t hi);
+uint64_t pmap_cpus(struct pmap *);    // bit per CPU that may run in it now (a)
 uint64_t pmap_tables(struct pmap *);  // page-table pages in use, for /proc
 uint64_t pmap_entries(struct pmap *); // present entries now, for RSS (a)
 

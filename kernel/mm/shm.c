@@ -37,6 +37,69 @@ shm_makewrite(struct mobj *obj, struct page *pg)
   return 0;
 }
 
+// Page idx, referenced, or 0 and *nodes: what its insertion takes.
+static struct page *
+reserve_look(struct mobj *obj, uint64_t idx, int *nodes)
+{
+  struct page *pg;
+
+  spin_acquire(&obj->lock);
+  pg = (struct page *)radix_get(&obj->pages, idx);
+  if(pg)
+    page_get(pg);
+  *nodes = radix_need(&obj->pages, idx);
+  spin_release(&obj->lock);
+  return pg;
+}
+
+// A zeroed page comes into the cache BACKED, so that nobody ever sees it otherwise. False: another was faster.
+static bool
+reserve_insert(struct mobj *obj, uint64_t idx, struct spare *sp)
+{
+  struct page *pg = spare_take_frame(sp);
+  bool done;
+
+  page_zero(pg);
+  spin_acquire(&obj->lock);
+  done = radix_get(&obj->pages, idx) == 0 && mobj_insert(obj, pg, idx, &sp->nodes);
+  if(done) {
+    lru_remove(pg);
+    page_set(pg, PAGE_UPTODATE | PAGE_BACKED);
+    mobj_dirty(obj, pg);
+  }
+  spin_release(&obj->lock);
+  if(done)
+    page_busy_clear(pg);
+  else
+    page_put(pg);
+  return done;
+}
+
+int
+shm_reserve(struct mobj *obj, uint64_t idx)
+{
+  bool done = false;
+  struct spare sp;
+  struct page *pg;
+  int nodes, r;
+
+  while(!done) {
+    pg = reserve_look(obj, idx, &nodes);
+    if(pg) {
+      shm_makewrite(obj, pg);
+      done = page_test(pg, PAGE_BACKED); // else reclaim had it
+      page_put(pg);
+      continue;
+    }
+    spare_init(&sp);
+    if(!spare_try(&sp, 1, 0, nodes) && (r = spare_wait(&sp, 1, 0, nodes)) != 0)
+      return r;
+    done = reserve_insert(obj, idx, &sp);
+    spare_put(&sp);
+  }
+  return 0;
+}
+
 static void
 shm_release(struct mobj *obj)
 {

@@ -6,7 +6,7 @@
 #include "core/trace.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
-#include "proc/proc.h"
+#include "proc/pidfd.h"
 
 #define CLONE_SIGNAL         0xffull
 #define CLONE_VM             0x100ull
@@ -63,7 +63,7 @@ check_flags(const struct clone_args *a)
 
   if(f & CLONE_NAMESPACES)
     return cred_capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
-  if(f & (CLONE_PIDFD | CLONE_INTO_CGROUP))
+  if((f & CLONE_INTO_CGROUP) || ((f & CLONE_PIDFD) && (f & CLONE_THREAD)))
     return -EINVAL;
   if((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
     return -EINVAL;
@@ -72,8 +72,6 @@ check_flags(const struct clone_args *a)
   if(a->exit_signal > NSIG)
     return -EINVAL;
   if((f & CLONE_PARENT) && current_proc() == proc_initial)
-    return -EINVAL;
-  if(a->set_tid_size || a->set_tid)
     return -EINVAL;
   return 0;
 }
@@ -172,6 +170,7 @@ thread_like_me(const struct clone_args *a, struct thread **out)
   memcpy(t->name, me->name, sizeof(t->name));
   t->affinity = me->affinity;
   t->nice = atomic_get_relaxed(&me->nice);
+  t->mempolicy = me->mempolicy;
   t->mask = me->mask;
   t->strace = me->strace;
   t->clear_tid = (a->flags & CLONE_CHILD_CLEARTID) ? a->child_tid : 0;
@@ -181,7 +180,7 @@ thread_like_me(const struct clone_args *a, struct thread **out)
     t->altstack_flags = me->altstack_flags;
   }
   if(!(a->flags & CLONE_VM))
-    t->rseq = me->rseq;
+    rseq_inherit(t, me);
   *out = t;
   return 0;
 }
@@ -192,6 +191,8 @@ thread_like_me(const struct clone_args *a, struct thread **out)
 static int
 proc_fill(struct proc *p, struct proc *me, const struct clone_args *a)
 {
+  int e;
+
   p->exit_signal = a->exit_signal;
   p->dumpable = me->dumpable;
   p->no_new_privs = me->no_new_privs;
@@ -214,7 +215,10 @@ proc_fill(struct proc *p, struct proc *me, const struct clone_args *a)
     p->as = aspace_use(me->as);
     return 0;
   }
-  return aspace_fork(me->as, &p->as);
+  e = aspace_fork(me->as, &p->as);
+  if(e == 0)
+    p->as->membarrier = atomic_get(&me->as->membarrier);
+  return e;
 }
 
 static void
@@ -238,11 +242,14 @@ struct child { // being made
   struct thread *t;
   struct proc *p;           // a new process; 0: a thread of this one
   struct vfork_wait *vfork; // the parent's reference
+  int pidfd;                // CLONE_PIDFD: our descriptor; else -1
 };
 
 static void
 child_undo(struct child *c)
 {
+  if(c->pidfd >= 0)
+    fd_close(thread_self()->files, c->pidfd);
   if(c->vfork) {
     c->t->vfork = 0;
     kfree(c->vfork);
@@ -256,6 +263,24 @@ child_undo(struct child *c)
   thread_put(c->t);
   if(c->p)
     proc_put(c->p);
+}
+
+static int
+child_pidfd(struct child *c, vaddr_t out)
+{
+  struct thread *me = thread_self();
+  struct file *f;
+  int e = pidfd_file(c->p, 0, &f);
+
+  if(e)
+    return e;
+  e = fd_install(me->files, f, 0, true, proc_limit(me->proc, RLIMIT_NOFILE));
+  if(e < 0) {
+    file_put(f);
+    return e;
+  }
+  c->pidfd = e;
+  return copyout(me->proc->as, out, &c->pidfd, sizeof(c->pidfd), 0);
 }
 
 static int
@@ -279,16 +304,16 @@ child_make(struct child *c, const struct clone_args *a)
 
   if(e)
     return e;
-  if(a->flags & CLONE_THREAD) {
-    c->t->tid = pid_alloc();
-    e = min(c->t->tid, 0);
-  } else {
-    c->p = proc_alloc();
-    c->t->tid = c->p ? c->p->pid : 0;
+  c->t->tid = a->set_tid ? pid_claim(a->set_tid) : pid_alloc();
+  e = min(c->t->tid, 0);
+  if(e == 0 && !(a->flags & CLONE_THREAD)) {
+    c->p = proc_alloc(c->t->tid);
     e = c->p ? proc_fill(c->p, me, a) : -ENOMEM;
   }
   if(e == 0 && (a->flags & CLONE_VFORK))
     e = child_vfork(c);
+  if(e == 0 && (a->flags & CLONE_PIDFD))
+    e = child_pidfd(c, a->pidfd);
   if(e == 0 && (a->flags & CLONE_PARENT_SETTID))
     e = copyout(me->as, a->parent_tid, &c->t->tid, sizeof(c->t->tid), 0);
   if(e == 0 && (a->flags & CLONE_CHILD_SETTID))
@@ -318,7 +343,7 @@ child_commit(struct child *c, const struct clone_args *a)
 int64_t
 proc_clone(const struct clone_args *a)
 {
-  struct child c = {0};
+  struct child c = {.pidfd = -1};
   int tid, e = check_flags(a);
 
   if(e == 0)

@@ -377,7 +377,7 @@ change_over(struct exec *x)
   clone_release_parent(t);
   fdtable_exec(t->files);
   signal_exec(t);
-  t->rseq = 0;
+  rseq_forget(t);
   t->restart.fn = 0;
   fpu_reset(t);
   arch_user_start(t->regs, entry, sp);
@@ -498,7 +498,7 @@ init_limits(struct proc *p)
 static int
 make_init(struct init_start *s)
 {
-  struct proc *p = proc_alloc();
+  struct proc *p = proc_alloc(pid_alloc()); // the first: there is one
   struct thread *t = thread_alloc();
 
   if(p == 0 || t == 0)

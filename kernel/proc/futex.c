@@ -6,11 +6,12 @@
 // page faulted in, and all starts over.
 // A waiter lies on its thread's stack. Whoever wakes it does so under the bucket's lock, and the waiter takes that lock
 // once more before it goes away.
-// Must not know: what a mutex is, except for the robust list that a dying thread leaves.
+// Others: futex_pi.c (locks that name their owner), futex_requeue.c, futex_robust.c, futex_waitv.c.
+// Must not know: what a mutex is.
 #include "core/wait.h"
 #include "lib/atomic.h"
 #include "lib/hash.h"
-#include "proc/proc.h"
+#include "proc/futex.h"
 
 enum {
   FUTEX_WAIT,
@@ -23,36 +24,17 @@ enum {
   FUTEX_UNLOCK_PI,
   FUTEX_TRYLOCK_PI,
   FUTEX_WAIT_BITSET,
-  FUTEX_WAKE_BITSET
+  FUTEX_WAKE_BITSET,
+  FUTEX_WAIT_REQUEUE_PI,
+  FUTEX_CMP_REQUEUE_PI,
+  FUTEX_LOCK_PI2
 };
 enum { FUTEX_PRIVATE = 128, FUTEX_CLOCK_REALTIME = 256 };
-#define FUTEX_ANY        0xffffffffu
-#define FUTEX_WAITERS    0x80000000u
-#define FUTEX_OWNER_DIED 0x40000000u
-#define FUTEX_TID_MASK   0x3fffffffu
 enum { OP_SET, OP_ADD, OP_OR, OP_ANDN, OP_XOR, OP_ARG_SHIFT = 8 };
 enum { CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE };
-enum { ROBUST_MAX = 2048 }; // entries of a robust list we follow: it may be a circle
 enum { BUCKETS = 1024 };
 
-struct key {
-  const void *obj;
-  uint64_t off;
-};
-struct bucket {
-  struct spinlock lock;
-  struct list waiters;
-} __attribute__((aligned(64)));
-struct futex_waiter {
-  struct list link;      // (bucket)
-  struct key key;        // (bucket)
-  struct bucket *bucket; // (bucket), read (a): requeue moves a waiter
-  struct thread *thread; // (c)
-  uint32_t bitset;       // (c)
-  bool woken;            // (bucket)
-};
-
-static struct bucket buckets[BUCKETS];
+static struct futex_bucket buckets[BUCKETS];
 
 void
 futex_init(void)
@@ -61,22 +43,23 @@ futex_init(void)
     spin_init(&buckets[i].lock, "futex", RANK_FUTEX);
     list_init(&buckets[i].waiters);
   }
+  futex_pi_init();
 }
 
-static struct bucket *
-bucket_of(const struct key *k)
+struct futex_bucket *
+futex_bucket_of(const struct futex_key *k)
 {
   return &buckets[hash_u64((uintptr_t)k->obj ^ hash_u64(k->off)) % BUCKETS];
 }
 
-static bool
-same(const struct key *a, const struct key *b)
+bool
+futex_same(const struct futex_key *a, const struct futex_key *b)
 {
   return a->obj == b->obj && a->off == b->off;
 }
 
-static int
-key_of(struct aspace *as, vaddr_t va, bool private_, struct key *k)
+int
+futex_key_of(struct aspace *as, vaddr_t va, bool private_, struct futex_key *k)
 {
   if(va % sizeof(uint32_t))
     return -EINVAL;
@@ -95,9 +78,9 @@ wake_waiter(struct futex_waiter *w)
   thread_wake(w->thread);
 }
 
-// Wake up to n waiters at k: how many. held: the bucket's lock
+// Wake up to n waiters at k: how many. -EINVAL at one that wants to be moved to a lock. held: the bucket's lock
 static int
-wake_key(struct bucket *b, const struct key *k, int n, uint32_t bitset)
+wake_key(struct futex_bucket *b, const struct futex_key *k, int n, uint32_t bitset)
 {
   int woken = 0;
 
@@ -106,8 +89,10 @@ wake_key(struct bucket *b, const struct key *k, int n, uint32_t bitset)
 
     if(woken >= n)
       break;
-    if(!same(&w->key, k) || !(w->bitset & bitset))
+    if(!futex_same(&w->key, k) || !(w->bitset & bitset))
       continue;
+    if(w->pi)
+      return -EINVAL;
     wake_waiter(w);
     woken++;
   }
@@ -117,13 +102,15 @@ wake_key(struct bucket *b, const struct key *k, int n, uint32_t bitset)
 static int
 wake_bitset(struct aspace *as, vaddr_t addr, int n, bool private_, uint32_t bitset)
 {
-  struct bucket *b;
-  struct key k;
-  int r = key_of(as, addr, private_, &k);
+  struct futex_bucket *b;
+  struct futex_key k;
+  int r = futex_key_of(as, addr, private_, &k);
 
   if(r)
     return r;
-  b = bucket_of(&k);
+  if(futex_pi_waited(&k))
+    return -EINVAL; // they want the lock, not a wake
+  b = futex_bucket_of(&k);
   spin_acquire(&b->lock);
   r = wake_key(b, &k, n, bitset);
   spin_release(&b->lock);
@@ -139,11 +126,11 @@ futex_wake(struct aspace *as, vaddr_t addr, int n, bool private_)
 // ---- wait
 
 // The lock of the bucket in which w is now.
-static struct bucket *
+static struct futex_bucket *
 lock_bucket_of(struct futex_waiter *w) UNCHECKED // which one depends on the waiter
 {
   for(;;) {
-    struct bucket *b = atomic_get(&w->bucket);
+    struct futex_bucket *b = atomic_get(&w->bucket);
 
     spin_acquire(&b->lock);
     if(b == w->bucket)
@@ -152,18 +139,17 @@ lock_bucket_of(struct futex_waiter *w) UNCHECKED // which one depends on the wai
   }
 }
 
-// Queue w if the word still holds `val`: 0, and the thread is prepared; -EAGAIN: it does not.
-static int
-enqueue_if(struct aspace *as, vaddr_t addr, uint32_t val, bool private_, struct futex_waiter *w)
+int
+futex_enqueue_if(struct aspace *as, vaddr_t addr, uint32_t val, bool private_, struct futex_waiter *w)
 {
   uint32_t now;
   int r;
 
   for(;;) {
-    r = key_of(as, addr, private_, &w->key);
+    r = futex_key_of(as, addr, private_, &w->key);
     if(r)
       return r;
-    w->bucket = bucket_of(&w->key);
+    w->bucket = futex_bucket_of(&w->key);
     spin_acquire(&w->bucket->lock);
     r = peek_u32(as, addr, &now);
     if(r == 0 && now == val) {
@@ -179,22 +165,29 @@ enqueue_if(struct aspace *as, vaddr_t addr, uint32_t val, bool private_, struct 
   }
 }
 
-static int
-wait_queued(struct futex_waiter *w, uint64_t deadline) UNCHECKED // the bucket is known only once it is locked
+bool
+futex_dequeue(struct futex_waiter *w, bool always) UNCHECKED // the bucket is known only once it is locked
+{
+  struct futex_bucket *b = lock_bucket_of(w);
+  bool woken = w->woken;
+
+  if(!woken && always)
+    list_del(&w->link);
+  spin_release(&b->lock);
+  return woken;
+}
+
+int
+futex_wait_queued(struct futex_waiter *w, uint64_t deadline)
 {
   int r;
 
   for(;;) {
-    struct bucket *b;
     bool woken;
 
     r = waitq_sleep(WAIT_INTERRUPTIBLE, deadline);
     thread_prepare();
-    b = lock_bucket_of(w);
-    woken = w->woken;
-    if(!woken && r)
-      list_del(&w->link);
-    spin_release(&b->lock);
+    woken = futex_dequeue(w, r != 0);
     if(woken || r) {
       thread_unprepare();
       return woken ? 0 : r;
@@ -223,10 +216,10 @@ wait_at(vaddr_t addr, uint32_t val, bool private_, uint64_t deadline, uint32_t b
   if(bitset == 0)
     return -EINVAL;
   list_init(&w.link);
-  r = enqueue_if(t->proc->as, addr, val, private_, &w);
+  r = futex_enqueue_if(t->proc->as, addr, val, private_, &w);
   if(r)
     return r;
-  r = wait_queued(&w, deadline);
+  r = futex_wait_queued(&w, deadline);
   if(r != -EINTR)
     return r;
   if(deadline == NEVER)
@@ -243,7 +236,7 @@ wait_at(vaddr_t addr, uint32_t val, bool private_, uint64_t deadline, uint32_t b
 // ---- requeue
 
 static void
-lock_two(struct bucket *a, struct bucket *b) UNCHECKED // one lock if they are the same
+lock_two(struct futex_bucket *a, struct futex_bucket *b) UNCHECKED // one lock if they are the same
 {
   if(a > b) {
     lock_two(b, a);
@@ -255,7 +248,7 @@ lock_two(struct bucket *a, struct bucket *b) UNCHECKED // one lock if they are t
 }
 
 static void
-unlock_two(struct bucket *a, struct bucket *b) UNCHECKED // as lock_two
+unlock_two(struct futex_bucket *a, struct futex_bucket *b) UNCHECKED // as lock_two
 {
   spin_release(&a->lock);
   if(a != b)
@@ -264,7 +257,8 @@ unlock_two(struct bucket *a, struct bucket *b) UNCHECKED // as lock_two
 
 // Move up to n waiters from k1 to k2: how many. held: both buckets
 static int
-move_waiters(struct bucket *b1, const struct key *k1, struct bucket *b2, const struct key *k2, int n)
+move_waiters(struct futex_bucket *b1, const struct futex_key *k1, struct futex_bucket *b2, const struct futex_key *k2,
+             int n)
 {
   int moved = 0;
 
@@ -273,8 +267,10 @@ move_waiters(struct bucket *b1, const struct key *k1, struct bucket *b2, const s
 
     if(moved >= n)
       break;
-    if(!same(&w->key, k1))
+    if(!futex_same(&w->key, k1))
       continue;
+    if(w->pi)
+      return -EINVAL;
     list_del(&w->link);
     list_add_tail(&b2->waiters, &w->link);
     w->key = *k2;
@@ -294,29 +290,29 @@ struct requeue {
 static int64_t
 requeue(struct aspace *as, const struct requeue *q)
 {
-  struct bucket *b1, *b2;
-  struct key k1, k2;
+  struct futex_bucket *b1, *b2;
+  struct futex_key k1, k2;
   uint32_t now = q->expect;
-  int r, done = 0;
+  int r, done = 0, more = 0;
 
   if(q->nwake < 0 || q->nmove < 0)
     return -EINVAL;
   for(;;) {
-    if((r = key_of(as, q->from, q->private_, &k1)) != 0 || (r = key_of(as, q->to, q->private_, &k2)) != 0)
+    if((r = futex_key_of(as, q->from, q->private_, &k1)) != 0 || (r = futex_key_of(as, q->to, q->private_, &k2)) != 0)
       return r;
-    b1 = bucket_of(&k1);
-    b2 = bucket_of(&k2);
+    b1 = futex_bucket_of(&k1);
+    b2 = futex_bucket_of(&k2);
     lock_two(b1, b2);
     if(q->compare)
       r = peek_u32(as, q->from, &now);
     if(r == 0 && now == q->expect) {
       done = wake_key(b1, &k1, q->nwake, FUTEX_ANY);
-      if(!same(&k1, &k2))
-        done += move_waiters(b1, &k1, b2, &k2, q->nmove);
+      if(done >= 0 && !futex_same(&k1, &k2))
+        more = move_waiters(b1, &k1, b2, &k2, q->nmove);
     }
     unlock_two(b1, b2);
     if(r == 0)
-      return now == q->expect ? done : -EAGAIN;
+      return now != q->expect ? -EAGAIN : done < 0 || more < 0 ? min(done, more) : done + more;
     r = copyin(as, &now, q->from, sizeof(now), 0);
     if(r)
       return r;
@@ -378,16 +374,23 @@ wake_op_holds(const struct wake_op *o, int32_t old)
   }
 }
 
-// cas_u32 that faults the word in for writing: 0 and *old = what was there, or -E.
-static int
-exchange(struct aspace *as, vaddr_t va, uint32_t *old, uint32_t want)
+int
+futex_fault(struct aspace *as, vaddr_t va)
+{
+  int r = va < USER_TOP ? fault(as, va, PROT_W, 0) : -EFAULT;
+
+  return r == 0 || r == -EINTR || r == -ENOMEM ? r : -EFAULT;
+}
+
+int
+futex_exchange(struct aspace *as, vaddr_t va, uint32_t *old, uint32_t want)
 {
   int r;
 
   while((r = cas_u32(as, va, old, want)) == -EFAULT) {
-    r = va < USER_TOP ? fault(as, va, PROT_W, 0) : -EFAULT;
+    r = futex_fault(as, va);
     if(r)
-      return r == -EINTR || r == -ENOMEM ? r : -EFAULT;
+      return r;
   }
   return r;
 }
@@ -411,7 +414,7 @@ wake_op(struct aspace *as, vaddr_t a1, vaddr_t a2, int n1, int n2, bool private_
     if(r || (r = wake_op_value(&o, old, &want)) != 0)
       return r;
     seen = old;
-    r = exchange(as, a2, &seen, want);
+    r = futex_exchange(as, a2, &seen, want);
     if(r == 0 && seen == old)
       break;
     old = seen;
@@ -430,8 +433,11 @@ futex(vaddr_t addr, int op, uint32_t val, uint64_t deadline, vaddr_t addr2, uint
   struct aspace *as = current_proc()->as;
   bool private_ = op & FUTEX_PRIVATE;
   struct requeue rq = {addr, addr2, val, val2, private_, false, 0};
+  int cmd = op & ~(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME);
 
-  switch(op & ~(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME)) {
+  if((op & FUTEX_CLOCK_REALTIME) && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI && cmd != FUTEX_LOCK_PI2)
+    return -ENOSYS;
+  switch(cmd) {
   case FUTEX_WAIT: return wait_at(addr, val, private_, deadline, FUTEX_ANY);
   case FUTEX_WAIT_BITSET: return wait_at(addr, val, private_, deadline, val3);
   case FUTEX_WAKE: return futex_wake(as, addr, max((int)val, 1), private_);
@@ -442,77 +448,12 @@ futex(vaddr_t addr, int op, uint32_t val, uint64_t deadline, vaddr_t addr2, uint
     rq.expect = val3;
     return requeue(as, &rq);
   case FUTEX_WAKE_OP: return wake_op(as, addr, addr2, val, val2, private_, val3);
+  case FUTEX_LOCK_PI:
+  case FUTEX_LOCK_PI2: return futex_pi_lock(addr, private_, deadline, false);
+  case FUTEX_TRYLOCK_PI: return futex_pi_lock(addr, private_, deadline, true);
+  case FUTEX_UNLOCK_PI: return futex_pi_unlock(addr, private_);
+  case FUTEX_WAIT_REQUEUE_PI: return futex_wait_requeue(addr, val, deadline, addr2, private_);
+  case FUTEX_CMP_REQUEUE_PI: return futex_cmp_requeue_pi(addr, addr2, val, val2, val3, private_);
   default: return -ENOSYS;
   }
-}
-
-// ---- the end of a thread
-
-// A mutex that the dying thread may hold: mark it, and wake one that waits for it. -EFAULT ends the list.
-static int
-robust_release(struct aspace *as, int tid, vaddr_t word, bool pending)
-{
-  uint32_t v, seen;
-  int r;
-
-  if(word % sizeof(uint32_t))
-    return -EFAULT;
-  r = copyin(as, &v, word, sizeof(v), 0);
-  while(r == 0) {
-    if(pending && v == 0) // released, but died before the wake
-      return min(futex_wake(as, word, 1, false), 0);
-    if((v & FUTEX_TID_MASK) != (uint32_t)tid)
-      return 0;
-    seen = v;
-    r = exchange(as, word, &seen, (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED);
-    if(r == 0 && seen == v)
-      return v & FUTEX_WAITERS ? min(futex_wake(as, word, 1, false), 0) : 0;
-    v = seen;
-  }
-  return r;
-}
-
-struct robust_head { // Linux's: all are the program's addresses
-  uint64_t next;
-  int64_t offset; // from an entry to its futex word
-  uint64_t pending;
-};
-
-static void
-robust_walk(struct thread *t, struct aspace *as)
-{
-  struct robust_head h;
-  uint64_t entry;
-
-  if(copyin(as, &h, t->robust_list, sizeof(h), 0) != 0)
-    return;
-  entry = h.next & ~1ull; // bit 0: a priority-inheriting one
-  for(int i = 0; i < ROBUST_MAX && entry != t->robust_list; i++) {
-    uint64_t next;
-    int r = copyin(as, &next, entry, sizeof(next), 0);
-
-    if(entry != (h.pending & ~1ull) && robust_release(as, t->tid, entry + h.offset, false) != 0)
-      return;
-    if(r)
-      return;
-    entry = next & ~1ull;
-    thread_relax();
-  }
-  if(h.pending & ~1ull)
-    robust_release(as, t->tid, (h.pending & ~1ull) + h.offset, true);
-}
-
-void
-futex_exit(struct thread *t)
-{
-  struct aspace *as = t->proc->as;
-  uint32_t zero = 0;
-
-  if(t->robust_list)
-    robust_walk(t, as);
-  t->robust_list = 0;
-  if(t->clear_tid && (t->proc->nthreads > 1 || atomic_get(&as->users) > 1) &&
-     copyout(as, t->clear_tid, &zero, sizeof(zero), 0) == 0)
-    futex_wake(as, t->clear_tid, 1, false);
-  t->clear_tid = 0;
 }

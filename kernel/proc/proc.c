@@ -1,6 +1,6 @@
 // proc.c -- processes by number: pids, the tables that find them, groups and sessions, and what others may ask of one.
 //
-// Typical: p = proc_alloc() / fill it / proc_add(p, leader, parent);  p = proc_find(pid) / work / proc_put(p).
+// Typical: p = proc_alloc(pid_alloc()) / fill it / proc_add(p, leader, parent);  p = proc_find(pid) / work / proc_put(p).
 // A pid is taken while a process or thread has it, or a group or session is named after it. A process is found until it
 // is reaped (proc_remove); the structure lives as long as somebody has a reference, and every thread has one.
 // Must not know: how a process comes about or ends (clone.c, exec.c, exit.c).
@@ -71,6 +71,21 @@ pid_alloc(void)
   return -EAGAIN;
 }
 
+int
+pid_claim(int pid)
+{
+  bool taken;
+
+  if(pid < 1 || pid >= atomic_get(&pid_max))
+    return -EINVAL;
+  if(!cred_capable(CAP_SYS_ADMIN) && !cred_capable(CAP_CHECKPOINT_RESTORE))
+    return -EPERM;
+  spin_acquire(&proclist_lock);
+  taken = pid_take(pid);
+  spin_release(&proclist_lock);
+  return taken ? pid : -EEXIST;
+}
+
 static void
 pid_free_locked(int pid) REQUIRES(proclist_lock)
 {
@@ -109,17 +124,13 @@ itimer_ring(struct timer *t)
 }
 
 struct proc *
-proc_alloc(void)
+proc_alloc(int pid)
 {
   struct proc *p = kmem_alloc(proc_cache);
 
   if(p == 0)
     return 0;
-  p->pid = pid_alloc();
-  if(p->pid < 0) {
-    kmem_free(proc_cache, p);
-    return 0;
-  }
+  p->pid = pid;
   p->ref = 1;
   spin_init(&p->lock, "proc", RANK_PROC);
   list_init(&p->threads);
@@ -131,6 +142,7 @@ proc_alloc(void)
   list_init(&p->in_group);
   list_init(&p->in_session);
   waitq_init(&p->wait);
+  waitq_init(&p->ended);
   timer_init(&p->itimer_real, itimer_ring);
   p->exit_signal = SIGCHLD;
   p->start_time = clock_now();

@@ -1,6 +1,6 @@
 // proc.h -- process and thread.
 // Lock keys: (a) atomic  (c) constant  (L) proclist_lock  (P) proc.lock  (Q) rq.lock  (t) only the thread itself
-//            (T) fdtable.lock
+//            (T) fdtable.lock  (I) pi_lock
 #pragma once
 #include "core/lock.h"
 #include "core/thread.h"
@@ -153,6 +153,7 @@ struct regs;
 struct textbuf;
 struct proc_file;
 struct vfork_wait; // clone.c
+struct pi_state;   // futex_pi.c
 struct fpu;        // arch
 struct thread {
   struct proc *proc;                      // (c) 0: a kernel thread
@@ -192,7 +193,12 @@ struct thread {
   int altstack_flags;                     // (t)
   vaddr_t clear_tid;                      // (t)
   vaddr_t robust_list;                    // (t)
-  vaddr_t rseq;                           // (t)
+  struct list pi_owned;                   // (I) futex_pi.c: contended locks it owns
+  struct pi_state *pi_blocked;            // (I) the one it waits for
+  bool futex_dead;                        // (I) it has let go of its locks and ends
+  vaddr_t rseq;                           // (t) restartable sequences: the area, 0: none
+  uint32_t rseq_signature;                // (t)
+  bool rseq_due;                          // (t) and its CPU's interrupts: the area must be looked at before user mode
   struct fdtable *files;                  // (t) to change; referenced
   struct fsctx *fs;                       // (t) to change; referenced
   struct cred *cred;                      // (t) to change; others through the process's leader
@@ -207,6 +213,7 @@ struct thread {
     uint64_t deadline, arg[4];
   } restart;                // (t) ERESTART_RESTARTBLOCK
   uint64_t strace;          // (t) trace this one's calls
+  int mempolicy;            // (t) Linux's number; sys_numa.c
   struct vfork_wait *vfork; // (t) the parent that waits for our exec or exit (clone.c)
 };
 
@@ -236,6 +243,7 @@ struct proc {                            // thread group
   int stop_sig;                                      // (P)
   int exit_signal;                                   // (c) to the parent; SIGCHLD
   struct waitq wait;                                 // children's changes
+  struct waitq ended;                                // woken when it became a zombie, and when it was reaped
   struct file *exe;                                  // (P) referenced, write denied
   struct rlimit rlim[RLIMITS];                       // (P)
   bool execed;                                       // (P) since fork, for setpgid
@@ -267,6 +275,7 @@ void sched_exit(void) __attribute__((noreturn)); // the running thread is dead: 
 void sched_thread_begin(void);                   // where a new thread starts
 void sched_load(uint64_t load[3]);               // fixed point 16.16
 int sched_running(void);
+uint64_t sched_busy_cpus(void); // bit per CPU that is not idle; others may be set
 uint64_t sched_context_switches(void);
 int sched_set_affinity(struct thread *t, uint64_t mask); // 0 or -EINVAL; the running thread has moved when it returns
 void sched_notice(struct thread *t); // something waits for it at the edge of user mode: wake it, or interrupt its CPU
@@ -283,7 +292,7 @@ void load_update(uint64_t now);                // now and then; any context
 void load_read(uint64_t now, uint64_t out[3]); // fixed point 16.16
 // ---- proc.c
 void proc_init(void);
-struct proc *proc_alloc(void);       // pid, lists; 0
+struct proc *proc_alloc(int pid);    // lists; 0: no memory, and the pid stays with the caller
 struct proc *proc_find(int pid);     // referenced; 0
 struct thread *thread_find(int tid); // referenced; 0
 struct proc *proc_get(struct proc *p);
@@ -292,7 +301,8 @@ struct proc *proc_next(int pid);                          // the one with the sm
 struct proc *proc_after(int pid) REQUIRES(proclist_lock); // the same, borrowed
 int proc_count(void);
 extern struct proc *proc_initial;
-int pid_alloc(void); // -EAGAIN
+int pid_alloc(void);    // -EAGAIN
+int pid_claim(int pid); // that one: -EINVAL, -EPERM, -EEXIST
 void pid_free(int pid);
 int pid_newest(void); // handed out last
 extern int pid_max;   // (a) pids lie below; /proc/sys/kernel/pid_max
@@ -313,7 +323,8 @@ struct cred *proc_cred(struct proc *p);         // referenced
 uint64_t proc_limit(struct proc *p, int which); // the soft limit
 // ---- clone.c
 struct clone_args { // Linux's clone3 fields
-  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+  uint64_t set_tid, set_tid_size, cgroup; // set_tid: the number itself, once the system call has read it; 0: any
 };
 int64_t proc_clone(
     const struct clone_args *a);  // pid of the child, or -E. The child's stack pointer is stack + stack_size, 0: as is
@@ -415,8 +426,21 @@ int64_t sigframe_return(struct regs *r, sigset *mask); // rt_sigreturn: rax
 // ---- futex.c
 int64_t futex(vaddr_t addr, int op, uint32_t val, uint64_t deadline, vaddr_t addr2, uint32_t val2, uint32_t val3);
 int futex_wake(struct aspace *as, vaddr_t addr, int n, bool private_);
-void futex_exit(struct thread *t); // clear_child_tid, robust list
+struct futex_word { // of futex_waitv
+  vaddr_t addr;
+  uint32_t val;
+  bool private_;
+};
+int64_t futex_waitv(const struct futex_word *words, int n, uint64_t deadline); // the number of one that was woken
+void futex_exit(struct thread *t);                                             // clear_child_tid, robust list
 void futex_init(void);
+// ---- rseq.c
+int rseq_register(vaddr_t area, uint32_t size, int flags, uint32_t signature); // rseq(2) of the running thread
+void rseq_interrupt(void); // what runs on this CPU is to leave its section; from an interrupt
+void rseq_forget(struct thread *t);
+void rseq_inherit(struct thread *child, const struct thread *parent);
+void rseq_resume(struct regs *r); // from sched_return where rseq_due says so; interrupts on, may sleep
+bool rseq_signal(struct regs *r); // before a handler's frame is built; false: SIGSEGV is due
 // ---- fdtable.c
 struct fdtable *fdtable_alloc(void);
 struct fdtable *fdtable_copy(struct fdtable *t);
@@ -465,6 +489,7 @@ enum {
   CAP_SYS_RESOURCE,
   CAP_SYS_TIME,
   CAP_SYS_TTY_CONFIG,
+  CAP_CHECKPOINT_RESTORE = 40,
   CAPS = 41
 };
 extern struct cred cred_kernel; // root, for what the kernel does on its own account

@@ -300,6 +300,8 @@ switch_away(struct runq *rq) UNCHECKED // the lock comes from the caller
   c->switches++;
   trace(SWITCH, prev->tid, next->tid, prev->state);
   rq->prev = prev;
+  if(prev->rseq)
+    prev->rseq_due = true;
   if(prev->proc && prev->state != THREAD_DEAD)
     arch_thread_save(prev);
   load_user_state(next);
@@ -453,6 +455,10 @@ sched_return(struct regs *r)
       cpu_irq_enable();
       signal_deliver(r);
       cpu_irq_disable();
+    } else if(unlikely(t->rseq_due)) {
+      cpu_irq_enable();
+      rseq_resume(r);
+      cpu_irq_disable();
     } else {
       break;
     }
@@ -554,6 +560,12 @@ sched_running(void)
   for(int i = 0; i < CPU_MAX; i++)
     n += atomic_get_relaxed(&runqs[i].n) + (runqs[i].running != runqs[i].idle);
   return n;
+}
+
+uint64_t
+sched_busy_cpus(void)
+{
+  return ~atomic_get(&idle_cpus);
 }
 
 uint64_t

@@ -297,6 +297,7 @@ finish_call(struct thread *t, struct regs *r, const struct sigaction *sa)
     return;
   switch(code) {
   case -ERESTARTSYS: again = sa == 0 || (sa->flags & SA_RESTART); break;
+  case -ERESTARTNOINTR: again = true; break;
   case -ERESTARTNOHAND:
   case -ERESTART_RESTARTBLOCK: again = sa == 0; break;
   default: return;
@@ -333,7 +334,7 @@ enter_handler(struct thread *t, struct regs *r, const struct delivery *d)
   sigset back = t->restore_mask ? t->saved_mask : t->mask, mask = t->mask | d->sa.mask;
 
   finish_call(t, r, &d->sa);
-  if(sigframe_build(r, d->si.signo, &d->si, &d->sa, back) != 0)
+  if(!rseq_signal(r) || sigframe_build(r, d->si.signo, &d->si, &d->sa, back) != 0)
     return false;
   t->restore_mask = false;
   if(!(d->sa.flags & SA_NODEFER))

@@ -10,6 +10,7 @@
 #include "lib/atomic.h"
 #include "lib/string.h"
 #include "proc/proc.h"
+#include "proc/sysvshm.h"
 
 enum { PAGE_KIB = PAGE_SIZE / 1024, CLOCK_TICKS = 100, KSTACK_KIB = KSTACK_SIZE / 1024 };
 #define TICK (NSEC / CLOCK_TICKS)
@@ -326,12 +327,38 @@ static int
 store_max_map(int pid, const char *s, size_t n)
 {
   uint64_t v;
-  int e = cred_capable(CAP_SYS_ADMIN) ? text_number(s, n, 0, INT32_MAX, &v) : -EPERM;
+  int e = cred_capable(CAP_SYS_ADMIN) ? number_parse(s, n, 0, INT32_MAX, &v) : -EPERM;
 
   if(e == 0)
     vm_max_map_count = v;
   return e;
 }
+
+// ---- System V shared memory
+
+static int
+show_shm(struct textbuf *t, int pid)
+{
+  struct shm_totals all = sysvshm_totals();
+  struct shm_state st;
+
+  text(t, "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime     "
+          " dtime"
+          "      ctime                   rss                  swap\n");
+  for(int i = 0; i <= all.last; i++) {
+    if(sysvshm_state(i, SHM_BY_INDEX_ANY, &st) < 0)
+      continue;
+    text(t, "%10d %10d  %4o %21lu %5u %5u  %5lu %5u %5u %5u %5u ", st.key, st.id, st.mode, st.size, st.cpid, st.lpid,
+         st.nattch, st.uid, st.gid, st.cuid, st.cgid);
+    text(t, "%10ld %10ld %10ld %21llu %21d\n", st.atime, st.dtime, st.ctime, st.rss * PAGE_SIZE, 0);
+    thread_relax();
+  }
+  return 0;
+}
+
+static const struct proc_number shm_max = {.at = &shm_max_bytes, .hi = UINT64_MAX};
+static const struct proc_number shm_all = {.at = &shm_max_pages, .hi = UINT64_MAX};
+static const struct proc_number shm_mni = {.at = &shm_max_ids, .hi = SHM_IDS_MOST};
 
 static int
 show_blkfail(struct textbuf *t, int pid)
@@ -362,7 +389,7 @@ store_pid_max(int pid, const char *s, size_t n)
 {
   enum { LEAST = 301, MOST = 4194304 };
   uint64_t v;
-  int e = cred_capable(CAP_SYS_ADMIN) ? text_number(s, n, LEAST, MOST, &v) : -EPERM;
+  int e = cred_capable(CAP_SYS_ADMIN) ? number_parse(s, n, LEAST, MOST, &v) : -EPERM;
 
   if(e == 0)
     atomic_set(&pid_max, (int)v);
@@ -453,6 +480,10 @@ static const struct proc_file files[] = {
     {.name = "sys/vm/dirty_writeback_centisecs", .mode = WRITE_ROOT, .number = &dirty_writeback},
     {.name = "sys/vm/mmap_min_addr", .mode = READ_ALL, .show = show_mmap_min},
     {.name = "sys/dev/blkfail", .mode = WRITE_ROOT, .show = show_blkfail, .store = store_blkfail},
+    {.name = "sys/kernel/shmmax", .mode = WRITE_ROOT, .number = &shm_max},
+    {.name = "sys/kernel/shmall", .mode = WRITE_ROOT, .number = &shm_all},
+    {.name = "sys/kernel/shmmni", .mode = WRITE_ROOT, .number = &shm_mni},
+    {.name = "sysvipc/shm", .mode = READ_ALL, .show = show_shm},
     {.name = "sys/kernel/pid_max", .mode = WRITE_ROOT, .show = show_pid_max, .store = store_pid_max},
     {.name = "sys/kernel/threads-max", .mode = READ_ALL, .show = show_threads_max},
     {.name = "sys/kernel/osrelease", .mode = READ_ALL, .show = show_osrelease},

@@ -64,6 +64,7 @@ thread_alloc(void)
   list_init(&t->in_proc);
   list_init(&t->by_tid);
   list_init(&t->pending.queue);
+  list_init(&t->pi_owned);
   atomic_add(&nthreads, 1);
   arch_thread_init(t, sched_thread_begin);
   return t;

@@ -120,15 +120,26 @@ sysfn sys_flistxattr;
 // ---- sys_poll.c
 sysfn sys_poll, sys_ppoll, sys_select, sys_pselect6;
 // ---- sys_mm.c
+int madvise_range(struct aspace *as, vaddr_t lo, uint64_t len, int advice); // madvise(2), arguments checked
 sysfn sys_mmap, sys_munmap, sys_mprotect, sys_msync, sys_mremap, sys_madvise, sys_mincore, sys_brk, sys_mseal;
+// ---- sys_remap.c
+sysfn sys_remap_file_pages;
+// ---- sys_numa.c
+sysfn sys_set_mempolicy, sys_get_mempolicy, sys_mbind;
+// ---- sys_pidfd.c
+struct file *pidfd_get(int fd, struct proc **p); // referenced, and p, borrowed from it; 0: no pidfd
+sysfn sys_pidfd_open, sys_pidfd_send_signal, sys_process_madvise;
 // ---- sys_mlock.c
 int mlock_room(struct aspace *as, uint64_t bytes, int over);   // may so much more be locked? 0, -EPERM, `over`
 int mlock_populate(struct aspace *as, vaddr_t lo, vaddr_t hi); // every accessible page present; first error
 sysfn sys_mlock, sys_mlock2, sys_munlock, sys_mlockall, sys_munlockall;
+// ---- sys_shm.c
+sysfn sys_shmget, sys_shmat, sys_shmdt, sys_shmctl;
 // ---- sys_proc.c
 sysfn sys_clone, sys_clone3, sys_fork, sys_vfork, sys_execve, sys_execveat, sys_exit, sys_exit_group, sys_wait4;
 sysfn sys_waitid, sys_getpid, sys_getppid, sys_gettid, sys_setpgid, sys_getpgid, sys_getpgrp, sys_setsid, sys_getsid;
-sysfn sys_set_tid_address, sys_set_robust_list, sys_get_robust_list, sys_futex;
+// ---- sys_thread.c
+sysfn sys_set_tid_address, sys_set_robust_list, sys_get_robust_list, sys_futex, sys_rseq, sys_futex_waitv;
 // ---- sys_prctl.c
 sysfn sys_prctl, sys_arch_prctl, sys_personality;
 // ---- sys_cred.c
@@ -147,6 +158,8 @@ int sigmask_begin(vaddr_t va, uint64_t size);
 int64_t sigmask_end(vaddr_t va, int64_t result);
 sysfn sys_kill, sys_tkill, sys_tgkill, sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigreturn, sys_rt_sigsuspend;
 sysfn sys_rt_sigpending, sys_rt_sigtimedwait, sys_rt_sigqueueinfo, sys_rt_tgsigqueueinfo, sys_sigaltstack, sys_pause;
+// ---- sys_membarrier.c
+sysfn sys_membarrier;
 // ---- sys_time.c
 sysfn sys_nanosleep, sys_clock_nanosleep, sys_clock_gettime, sys_clock_getres, sys_clock_settime, sys_gettimeofday;
 sysfn sys_settimeofday, sys_time, sys_alarm, sys_setitimer, sys_getitimer, sys_restart_syscall;

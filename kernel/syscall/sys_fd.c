@@ -212,6 +212,8 @@ fcntl_file(struct file *f, int fd, unsigned cmd, uint64_t arg)
   case F_SETFL: file_set_flags(f, SETFL_MASK, arg); return 0;
   case F_GETPIPE_SZ: return pipe_size(f);
   case F_SETPIPE_SZ: e = pipe_resize(f, (uint32_t)arg); return e < 0 ? e : pipe_size(f);
+  case F_ADD_SEALS: return seal_add(f, arg);
+  case F_GET_SEALS: return seal_get(f);
   default: return record_lock(f, fd, cmd, arg);
   }
 }

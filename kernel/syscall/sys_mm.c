@@ -6,6 +6,7 @@
 struct mapping { // one mmap(2) on its way
   struct map_request rq;
   uint32_t flags; // MAP_*
+  bool claimed;   // the object must be told when it is mapped: mobj_unclaim_write
 };
 
 enum { MAX_FILE_PAGE = INT64_MAX >> PAGE_SHIFT };
@@ -61,7 +62,7 @@ mmap_access(struct mapping *m, struct file *f)
   return 0;
 }
 
-// The object behind a file mapping. M03, M04, M09, M10, M33.
+// The object behind a file mapping. M03, M04, M09, M10, M33, M50.
 static int
 mmap_file(struct mapping *m, struct file *f)
 {
@@ -85,14 +86,15 @@ mmap_file(struct mapping *m, struct file *f)
   e = file_mmap(f, m->rq.flags & REGION_SHARED, &m->rq.obj);
   if(e)
     return e;
-  if(m->flags & MAP_GROWSDOWN) {
-    if(m->rq.obj)
-      mobj_put(m->rq.obj);
-    return -EINVAL;
-  }
+  if(m->flags & MAP_GROWSDOWN)
+    e = -EINVAL;
+  else if(m->rq.obj && m->rq.flags & REGION_SHARED)
+    e = seal_map(f, m->rq.obj, m->rq.prot, &m->rq.maxprot, &m->claimed);
+  if(e && m->rq.obj)
+    mobj_put(m->rq.obj);
   if(m->rq.obj)
     m->rq.tag = f;
-  return 0;
+  return e;
 }
 
 // Anonymous memory, and files that are nothing else (/dev/zero, M24). M02, M14, M33.
@@ -161,12 +163,15 @@ mmap_commit(struct mapping *m)
   vaddr_t at;
   int e = aspace_map(as, &m->rq, &at);
 
+  if(m->claimed)
+    mobj_unclaim_write(m->rq.obj);
   if(m->rq.obj)
     mobj_put(m->rq.obj); // the region has its own
   if(e)
     return e;
   // M36: what cannot be made present now is left to the faults.
-  if(m->flags & MAP_LOCKED || (m->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+  if((m->flags & MAP_LOCKED && !(as->map_flags & REGION_ONFAULT)) ||
+     (m->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
     mlock_populate(as, at, at + m->rq.len);
   return at;
 }
@@ -293,19 +298,24 @@ sys_mremap(const uint64_t *a)
 
 enum { MADV_LAST_POSIX = 4, MADV_FIRST_LINUX = 8, MADV_LAST = 25 };
 
-int64_t
-sys_madvise(const uint64_t *a)
+int
+madvise_range(struct aspace *as, vaddr_t lo, uint64_t len, int advice)
 {
-  int advice = a[2];
-  vaddr_t lo = a[0], hi = lo + page_up(a[1]);
+  vaddr_t hi = lo + page_up(len);
 
   if(advice < 0 || advice > MADV_LAST || (advice > MADV_LAST_POSIX && advice < MADV_FIRST_LINUX)) // A02
     return -EINVAL;
-  if(!page_aligned(lo) || (a[1] && !page_up(a[1])) || hi < lo) // A01, A04
+  if(!page_aligned(lo) || (len && !page_up(len)) || hi < lo) // A01, A04
     return -EINVAL;
   if(hi == lo) // A03
     return 0;
-  return aspace_advise(user_as(), lo, hi, advice);
+  return aspace_advise(as, lo, hi, advice);
+}
+
+int64_t
+sys_madvise(const uint64_t *a)
+{
+  return madvise_range(user_as(), a[0], a[1], a[2]);
 }
 
 // One page of answers at a time.

@@ -65,6 +65,18 @@ sys_creat(const uint64_t *a)
   return open_at(AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC, a[1]);
 }
 
+// May it be run, and which seals does it begin with?
+static int
+memfd_make(const char *name, uint32_t flags, struct file **f)
+{
+  enum { MEMFD_MODE = 0777, MEMFD_NOEXEC_MODE = 0666 };
+  unsigned seals = flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL) ? 0 : SEAL_SEAL;
+
+  if(flags & MFD_NOEXEC_SEAL)
+    return tmpfs_anon_file(name, O_RDWR | O_LARGEFILE, MEMFD_NOEXEC_MODE, seals | SEAL_EXEC, f);
+  return tmpfs_anon_file(name, O_RDWR | O_LARGEFILE, MEMFD_MODE, seals, f);
+}
+
 int64_t
 sys_memfd_create(const uint64_t *a)
 {
@@ -83,6 +95,6 @@ sys_memfd_create(const uint64_t *a)
   if(n < 0)
     return n == -ENAMETOOLONG ? -EINVAL : n;
 
-  n = tmpfs_anon_file(name, O_RDWR | O_LARGEFILE, &f);
+  n = memfd_make(name, flags, &f);
   return n ? n : fd_add(f, flags & MFD_CLOEXEC);
 }

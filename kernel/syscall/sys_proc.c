@@ -1,7 +1,8 @@
-// sys_proc.c -- processes and threads: make, replace, end and wait for them; their numbers and groups; futexes.
+// sys_proc.c -- processes and threads: make, replace, end and wait for them; their numbers and groups.
 // Typical: gather a structure from registers or memory / one proc_ call.
 // Must not know: how any of it is done; proc/ does.
 #include "lib/string.h"
+#include "proc/pidfd.h"
 #include "syscall/sys.h"
 
 // clone's argument order on x86-64: flags, stack, parent_tid, child_tid, tls. The signal lies in the flags' low byte.
@@ -58,14 +59,33 @@ clone3_tail(vaddr_t va, uint64_t size)
 static int
 clone3_check(struct clone_args *c)
 {
-  if(c->flags >> CLONE_BITS || c->set_tid || c->set_tid_size || c->exit_signal & ~(uint64_t)CSIGNAL ||
-     c->flags & (CSIGNAL | CLONE_DETACHED))
+  if(c->flags >> CLONE_BITS || c->exit_signal & ~(uint64_t)CSIGNAL || c->flags & (CSIGNAL | CLONE_DETACHED))
+    return -EINVAL;
+  if(c->flags & (CLONE_THREAD | CLONE_PARENT) && c->exit_signal)
     return -EINVAL;
   if(!c->stack != !c->stack_size || (c->stack && !user_range(c->stack, c->stack_size)))
     return -EINVAL;
   c->stack += c->stack_size;
   c->stack_size = 0;
   return 0;
+}
+
+// The chosen number: one, as there is one level of names for processes.
+static int
+clone3_set_tid(struct clone_args *c)
+{
+  int32_t tid;
+  int e;
+
+  if(!c->set_tid != !c->set_tid_size || c->set_tid_size > 1)
+    return -EINVAL;
+  if(!c->set_tid)
+    return 0;
+  e = user_in(&tid, c->set_tid, sizeof(tid));
+  if(e)
+    return e;
+  c->set_tid = tid;
+  return tid > 0 ? 0 : -EINVAL;
 }
 
 int64_t
@@ -85,6 +105,8 @@ sys_clone3(const uint64_t *a)
     e = user_in(&c, a[0], min(size, sizeof(c)));
   if(e == 0)
     e = clone3_check(&c);
+  if(e == 0)
+    e = clone3_set_tid(&c);
   return e ? e : proc_clone(&c);
 }
 
@@ -158,6 +180,8 @@ sys_wait4(const uint64_t *a)
   return e ? e : r;
 }
 
+enum { P_PIDFD = 3 };
+
 static int
 waitid_who(uint32_t which, int id)
 {
@@ -165,8 +189,28 @@ waitid_who(uint32_t which, int id)
   case P_ALL: return 0;
   case P_PID: return id > 0 ? 0 : -EINVAL;
   case P_PGID: return id >= 0 ? 0 : -EINVAL; // 0: the caller's
-  default: return -EINVAL;                   // P_PIDFD too: there are none
+  default: return -EINVAL;
   }
+}
+
+// P_PIDFD: the number of the process behind it, and whether to wait at all.
+static int
+waitid_pidfd(int fd, int *id, bool *nonblock)
+{
+  struct proc *p;
+  struct file *f;
+  int e;
+
+  if(fd < 0)
+    return -EINVAL;
+  f = pidfd_get(fd, &p);
+  if(!f)
+    return -EBADF;
+  e = pidfd_reaped(p) ? -ECHILD : 0; // its number may be another's
+  *id = p->pid;
+  *nonblock = f->flags & O_NONBLOCK;
+  file_put(f);
+  return e;
 }
 
 int64_t
@@ -176,20 +220,23 @@ sys_waitid(const uint64_t *a)
   struct rusage ru;
   struct siginfo si;
   int id = a[1], status = 0, e;
+  bool nonblock = false;
   int64_t r;
 
   if(options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | WTHREADFLAGS))
     return -EINVAL;
   if(!(options & (WEXITED | WSTOPPED | WCONTINUED)))
     return -EINVAL;
-  e = waitid_who(which, id);
+  e = which == P_PIDFD ? waitid_pidfd(id, &id, &nonblock) : waitid_who(which, id);
   if(e)
     return e;
+  which = which == P_PIDFD ? P_PID : which;
+  nonblock &= !(options & WNOHANG);
   memset(&si, 0, sizeof(si));
   memset(&ru, 0, sizeof(ru));
-  r = proc_wait(which, id, options, &status, &si, a[4] ? &ru : 0);
-  if(r < 0)
-    return r;
+  r = proc_wait(which, id, options | (nonblock ? WNOHANG : 0), &status, &si, a[4] ? &ru : 0);
+  if(r < 0 || (r == 0 && nonblock))
+    return r ? r : -EAGAIN;
   e = a[2] ? user_out(a[2], &si, sizeof(si)) : 0;
   if(e == 0 && a[4] && r > 0)
     e = user_out(a[4], &ru, sizeof(ru));
@@ -252,80 +299,4 @@ int64_t
 sys_getsid(const uint64_t *a)
 {
   return session_getsid(a[0]);
-}
-
-// ---- threads and futexes
-
-int64_t
-sys_set_tid_address(const uint64_t *a)
-{
-  struct thread *t = thread_self();
-
-  t->clear_tid = a[0];
-  return t->tid;
-}
-
-enum { ROBUST_HEAD_SIZE = 24 };
-
-int64_t
-sys_set_robust_list(const uint64_t *a)
-{
-  if(a[1] != ROBUST_HEAD_SIZE)
-    return -EINVAL;
-  thread_self()->robust_list = a[0];
-  return 0;
-}
-
-int64_t
-sys_get_robust_list(const uint64_t *a)
-{
-  uint64_t head, len = ROBUST_HEAD_SIZE;
-  struct thread *t = thread_self();
-  int e;
-
-  if((int)a[0] && (int)a[0] != t->tid) {
-    t = thread_find(a[0]);
-    if(!t)
-      return -ESRCH;
-    head = t->robust_list;
-    e = t->proc && signal_permitted(t->proc, 0) ? 0 : -EPERM;
-    thread_put(t);
-  } else {
-    head = t->robust_list;
-    e = 0;
-  }
-  if(e == 0)
-    e = user_out(a[2], &len, sizeof(len));
-  return e ? e : user_out(a[1], &head, sizeof(head));
-}
-
-// The fourth argument is a time for calls that wait and a number for the others. FUTEX_WAIT's is relative.
-static int
-futex_deadline(uint32_t op, vaddr_t va, uint64_t *deadline)
-{
-  uint32_t cmd = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
-  uint64_t ns;
-  int e;
-
-  *deadline = NEVER;
-  if(!va || (cmd != FUTEX_WAIT && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI && cmd != FUTEX_LOCK_PI &&
-             cmd != FUTEX_LOCK_PI2))
-    return 0;
-  e = user_timespec(va, &ns);
-  if(e)
-    return e;
-  if(cmd == FUTEX_WAIT)
-    *deadline = deadline_after(ns);
-  else
-    *deadline = op & FUTEX_CLOCK_REALTIME || cmd == FUTEX_LOCK_PI ? deadline_at_wall(ns) : ns;
-  return 0;
-}
-
-int64_t
-sys_futex(const uint64_t *a)
-{
-  uint64_t deadline;
-  int e = futex_deadline(a[1], a[3], &deadline);
-
-  return e ? e : futex(a[0], a[1], a[2], deadline, a[4], a[3], a[5]);
 }

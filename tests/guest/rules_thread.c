@@ -259,8 +259,6 @@ TEST_TIMED(private_fault_against_truncate, 120) // W03, T10
 TEST_TIMED(fault_against_punching, 120) // W03, T04
 {
   on_file(MAP_SHARED);
-  if(here() && fallocate(the_file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE) < 0 && errno == EOPNOTSUPP)
-    skip("fallocate is not built");
   race(change_punch, 300);
 }
 

@@ -606,6 +606,15 @@ op_punch(int k)
   memset(bytes[k][lo], 0, (hi - lo) * PAGE_SIZE);
 }
 
+// Pages set aside behind the end are not seen before the object grows, and go when it does not.
+static void
+op_reserve(void)
+{
+  uint64_t idx = rnd(OBJ_PAGES + 8);
+
+  happened(shm_reserve(objs[SHM], idx), 0);
+}
+
 static void
 op_write_object(int k) // as write(2)
 {
@@ -630,7 +639,8 @@ op_object(struct mproc *p, int lo, int hi)
 {
   int k = rnd(OBJS);
 
-  switch(rnd(7)) {
+  switch(rnd(8)) {
+  case 7: op_reserve(); break;
   case 0: op_truncate(k); break;
   case 1: op_punch(k); break;
   case 2: mobj_shrink(objs[k]); break;

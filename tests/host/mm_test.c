@@ -678,6 +678,67 @@ fail_each(const char *name, int (*op)(struct aspace *), bool all)
     test_fail(__FILE__, __LINE__, "%s allocated nothing", name);
 }
 
+// ---- objects in memory: pages set aside, and who may write
+
+TEST(pages_set_aside_show_when_the_object_grows)
+{
+  struct aspace *as = begin();
+  struct mobj *obj = shm_create(2 * PAGE_SIZE);
+
+  expect_eq(map_at(as, AT, 8, RW, REGION_SHARED, obj), 0);
+  expect_eq(shm_reserve(obj, 1), 0);
+  expect_eq(shm_reserve(obj, 4), 0);
+  expect_eq(shm_reserve(obj, 4), 0);
+  expect_eq(obj->ndirty, 2);
+  mobj_check(obj);
+  expect_eq(peek(as, AT), 0); // with what is around it
+  expect_eq(peek(as, AT + 4 * PAGE_SIZE), -EIO);
+  expect_eq(poke(as, AT + 4 * PAGE_SIZE, 1), -EIO);
+  mobj_truncate(obj, 6 * PAGE_SIZE);
+  expect_eq(obj->ndirty, 2);
+  expect_eq(peek(as, AT + 4 * PAGE_SIZE), 0);
+  expect_eq(poke(as, AT + 4 * PAGE_SIZE, 7), 0);
+  expect_eq(shm_reserve(obj, 4), 0);
+  expect_eq(peek(as, AT + 4 * PAGE_SIZE), 7);
+  expect_eq(shm_reserve(obj, 7), 0);
+  mobj_truncate(obj, 6 * PAGE_SIZE); // does not grow: what lies behind goes
+  expect_eq(obj->ndirty, 2);
+  mobj_truncate(obj, 0);
+  expect_eq(obj->ndirty, 0);
+  end(as);
+  mobj_put(obj);
+  no_leak();
+}
+
+TEST(writing_through_mappings_can_be_denied)
+{
+  struct aspace *as = begin();
+  struct mobj *obj = shm_create(4 * PAGE_SIZE);
+  struct map_request ro = {.addr = AT, .len = PAGE_SIZE, .prot = PROT_R, .maxprot = PROT_R, .flags = REGION_SHARED};
+  struct aspace *child;
+  vaddr_t got;
+
+  ro.obj = obj;
+  ro.how = MAP_EXACT;
+  expect_eq(map_at(as, AT, 4, PROT_R, REGION_SHARED, obj), 0); // may become writable
+  expect_eq(mobj_deny_write(obj), -EBUSY);
+  expect_eq(aspace_fork(as, &child), 0);
+  expect_eq(aspace_unmap(as, AT + PAGE_SIZE, AT + 2 * PAGE_SIZE), 0);
+  expect_eq(aspace_unmap(as, AT, AT + 4 * PAGE_SIZE), 0);
+  expect_eq(mobj_deny_write(obj), -EBUSY);
+  aspace_unuse(child);
+  expect_eq(aspace_map(as, &ro, &got), 0);
+  expect_eq(mobj_claim_write(obj), 0);
+  expect_eq(mobj_deny_write(obj), -EBUSY);
+  mobj_unclaim_write(obj);
+  expect_eq(mobj_deny_write(obj), 0);
+  expect_eq(mobj_deny_write(obj), 0);
+  expect_eq(mobj_claim_write(obj), -EPERM);
+  end(as);
+  mobj_put(obj);
+  no_leak();
+}
+
 TEST(every_allocation_fails_once)
 {
   static const struct {

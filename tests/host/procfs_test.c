@@ -76,6 +76,36 @@ TEST(text_without_memory)
   text_clear(&t);
 }
 
+static int changes;
+
+static void
+note_change(void)
+{
+  changes++;
+}
+
+TEST(numbers_have_bounds)
+{
+  static const char *bad[] = {"", " ", "x", "1x", "-1", "4", "101", "18446744073709551616", "5 6"};
+  static uint64_t value = 7;
+  struct proc_number n = {.value = &value, .lo = 5, .hi = 100, .changed = note_change};
+  struct textbuf t = {0};
+  size_t k;
+
+  fs_world();
+  for(unsigned i = 0; i < array_len(bad); i++)
+    expect_eq(number_store(&n, bad[i], strlen(bad[i])), -EINVAL);
+  expect_eq(changes, 0);
+  expect_eq(number_store(&n, " 100 \n", 6), 0);
+  expect_eq(value, 100);
+  expect_eq(changes, 1);
+  n.hi = UINT64_MAX;
+  expect_eq(number_store(&n, "18446744073709551615", 20), 0);
+  expect_eq(number_show(&n, &t), 0);
+  expect(memcmp(text_at(&t, 0, &k), "18446744073709551615\n", 21) == 0 && k == 21);
+  text_clear(&t);
+}
+
 // ---- a world of processes 1, 7 (with threads 7 and 9) and 30, each with descriptors 0, 2 and 200
 
 static int fail_shows;

@@ -197,6 +197,20 @@ file_mmap(struct file *f, bool shared, struct mobj **obj)
   return 0;
 }
 
+int
+seal_map(struct file *f, struct mobj *obj, int prot, int *maxprot, bool *claimed)
+{
+  *claimed = (*maxprot & PROT_W) != 0;
+  refs += *claimed;
+  return 0;
+}
+
+void
+mobj_unclaim_write(struct mobj *obj)
+{
+  refs--;
+}
+
 struct mobj *
 shm_create(uint64_t size)
 {

@@ -188,7 +188,7 @@ TEST(paths_are_told)
   expect(p && strcmp(p, "/g (deleted)") == 0);
   expect_eq(f->inode->nlink, 0);
   file_put(f);
-  need(tmpfs_anon_file("memfd:x", 0, &f) == 0);
+  need(tmpfs_anon_file("memfd:x", 0, 0777, 0, &f) == 0);
   p = dentry_path(f->dentry, vfs_root, buf, sizeof buf, true);
   expect(p && strcmp(p, "/memfd:x (deleted)") == 0);
   file_put(f);
@@ -255,6 +255,73 @@ TEST(running_programs_are_not_written)
   file_put(g);
   expect_eq(inode_deny_write(f->inode), 0);
   inode_allow_write(f->inode);
+  file_put(f);
+  finish();
+}
+
+TEST(seals_forbid)
+{
+  struct setattr run = {.set_mode = true, .mode = 0777};
+  struct file *f, *sealed, *ro;
+
+  setup();
+  need(tmpfs_anon_file("memfd:s", 0, 0666, 0, &f) == 0);
+  need(tmpfs_anon_file("memfd:t", 0, 0666, SEAL_SEAL, &sealed) == 0);
+  need(file_open_dentry(f->dentry, O_RDONLY, root_ctx.cred, &ro) == 0);
+  expect_eq(seal_add(sealed, SEAL_GROW), -EPERM);
+  expect_eq(seal_get(sealed), SEAL_SEAL);
+  expect_eq(seal_add(ro, SEAL_GROW), -EPERM);
+  expect_eq(seal_add(f, 64), -EINVAL);
+  expect_eq(vfs_truncate(f->inode, 100, 0), 0);
+  expect_eq(seal_add(f, SEAL_GROW), 0);
+  expect_eq(vfs_truncate(f->inode, 101, 0), -EPERM);
+  expect_eq(vfs_fallocate(f->inode, 0, 0, 101), -EPERM);
+  expect_eq(vfs_truncate(f->inode, 50, 0), 0);
+  expect_eq(seal_add(f, SEAL_SHRINK | SEAL_EXEC), 0);
+  expect_eq(vfs_truncate(f->inode, 49, 0), -EPERM);
+  expect_eq(vfs_setattr(f->inode, &run, root_ctx.cred), -EPERM);
+  expect_eq(seal_add(f, SEAL_WRITE), 0);
+  expect_eq(vfs_fallocate(f->inode, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, 0, 50), -EPERM);
+  expect_eq(seal_get(ro), SEAL_GROW | SEAL_SHRINK | SEAL_EXEC | SEAL_WRITE);
+  expect_eq(mobj_claim_write(&f->inode->obj), -EPERM);
+  file_put(f);
+  file_put(sealed);
+  file_put(ro);
+  finish();
+}
+
+TEST(room_ahead_and_holes)
+{
+  enum { PUNCH = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE };
+  struct stat_info st;
+  struct file *f;
+
+  setup();
+  need(tmpfs_anon_file("memfd:r", 0, 06777, 0, &f) == 0);
+  f->inode->mode |= S_ISUID;
+  expect_eq(vfs_fallocate(f->inode, FALLOC_PUNCH_HOLE, 0, 1), -EOPNOTSUPP);
+  expect_eq(vfs_fallocate(f->inode, FALLOC_ZERO_RANGE, 0, 1), -EOPNOTSUPP);
+  expect_eq(vfs_fallocate(f->inode, 0, 0, 0), -EINVAL);
+  expect_eq(vfs_fallocate(f->inode, 0, INT64_MAX, 1), -EFBIG);
+  expect(f->inode->mode & S_ISUID);
+  expect_eq(vfs_fallocate(f->inode, FALLOC_KEEP_SIZE, 4096, 8192), 0);
+  expect(!(f->inode->mode & S_ISUID));
+  inode_stat(f->inode, &st);
+  expect_eq(st.size, 0);
+  expect_eq(st.blocks, 16);
+  expect_eq(vfs_fallocate(f->inode, 0, 0, 4097), 0);
+  inode_stat(f->inode, &st);
+  expect_eq(st.size, 4097);
+  expect_eq(st.blocks, 24);
+  expect_eq(vfs_fallocate(f->inode, PUNCH, 100, 8092), 0);
+  inode_stat(f->inode, &st);
+  expect_eq(st.blocks, 16);
+  expect_eq(vfs_fallocate(f->inode, 0, 0, 1ull << 50), -ENOSPC); // more than the machine has
+  inode_stat(f->inode, &st);
+  expect_eq(st.blocks, 16);
+  expect_eq(vfs_truncate(f->inode, 4097, 0), 0);
+  inode_stat(f->inode, &st);
+  expect_eq(st.blocks, 8);
   file_put(f);
   finish();
 }

@@ -361,9 +361,8 @@ boot_memory_init(void)
   struct page *array;
 
   take_below = (paddr_t)BOOT_MAPPED_GIB << GIB_SHIFT;
-  boot_keep(0, PAGE_SIZE);
-  boot_keep(AP_BOOT_PAGE, AP_BOOT_PAGE + PAGE_SIZE);
-  boot_keep(KERNEL_PHYS, image_pa(kernel_end));
+  // What firmware leaves below 1 MiB it uses again after a reset, and does not clear first (seen: QEMU's loader for PVH).
+  boot_keep(0, image_pa(kernel_end));
   for(int i = 0; i < boot_info.nmodules; i++)
     boot_keep(page_down(boot_info.module[i].lo), page_up(boot_info.module[i].hi));
   boot_move_modules();

@@ -283,6 +283,12 @@ settle(void) // the machine may take a moment to do what it was told
 }
 
 void
+cpu_serialize(void)
+{
+  cpuid(0, 0);
+}
+
+void
 cpu_reset(void)
 {
   enum { KEYBOARD = 0x64, PULSE_RESET = 0xfe, RESET_CONTROL = 0xcf9, RESET_HARD = 0x2, RESET_GO = 0xe };

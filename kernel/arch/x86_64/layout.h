@@ -11,4 +11,4 @@
 #define MMIO_MAP     0xffffc00000000000
 #define KERNEL_BASE  0xffffffff80000000
 #define KERNEL_PHYS  0x100000
-#define AP_BOOT_PAGE 0x8000 // where apboot.S is copied: reserved from the frame allocator
+#define AP_BOOT_PAGE 0x8000 // where apboot.S is copied: like all below 1 MiB kept from the frame allocator

@@ -5,6 +5,7 @@
 // the handler takes no lock. Frames are put only after that, so none is reused while a TLB can reach it (I5).
 // `pending` counts shootdowns whose entries are changed but not yet flushed: whoever finishes while it is raised by
 // another flushes everything, because it may rely on the other's change.
+// cpu_call sends other errands by the same blocks.
 // The order that makes it sound: a CPU sets its bit in pm->cpus before it loads the table; an initiator changes the
 // entry before it reads pm->cpus.
 #include "arch/x86_64/pmap_x86.h"
@@ -19,6 +20,7 @@ struct tlb_request {
   struct pmap *pm;
   vaddr_t lo, hi;   // lo == hi: everything
   bool evict;       // load the kernel's own table instead
+  void (*fn)(void); // cpu_call's; pm is 0 then
   uint64_t waiting; // (a) CPUs that have not answered
 };
 
@@ -70,7 +72,10 @@ tlb_ipi(void)
   for(; from; from &= from - 1) {
     struct tlb_request *rq = &request[__builtin_ctzll(from)];
 
-    if(!rq->evict)
+    if(!rq->pm) {
+      if(rq->fn)
+        rq->fn();
+    } else if(!rq->evict)
       flush_here(rq->pm, rq->lo, rq->hi);
     else if(loaded[cpu_self()->id] == rq->pm)
       pmap_activate(0);
@@ -78,11 +83,37 @@ tlb_ipi(void)
   }
 }
 
+// Post `what` to the CPUs of `others`, this one not among them. Interrupts are off.
+static void
+request_post(const struct tlb_request *what, uint64_t others)
+{
+  int me = cpu_self()->id;
+
+  request[me] = *what;
+  request[me].waiting = others;
+  for(uint64_t m = others; m; m &= m - 1) {
+    int cpu = __builtin_ctzll(m);
+
+    atomic_or(&inbox[cpu], 1ull << me);
+    lapic_ipi(cpus[cpu]->hw_id, VEC_TLB);
+  }
+}
+
+// Interrupts are on: two initiators answer each other here. The thread stays on this CPU, the kernel is not preempted.
+static void
+request_await(void)
+{
+  int me = cpu_self()->id;
+
+  while(atomic_get(&request[me].waiting))
+    cpu_relax();
+}
+
 // Have every CPU of pm, this one included, flush [lo, hi) (lo == hi: all of it) or let go of pm.
 static void
 tlb_broadcast(struct pmap *pm, vaddr_t lo, vaddr_t hi, bool evict)
 {
-  struct tlb_request *rq;
+  struct tlb_request rq = {.pm = pm, .lo = lo, .hi = hi, .evict = evict};
   uint64_t others;
   int me;
 
@@ -94,23 +125,38 @@ tlb_broadcast(struct pmap *pm, vaddr_t lo, vaddr_t hi, bool evict)
     flush_here(pm, lo, hi);
   else if(loaded[me] == pm)
     pmap_activate(0);
-  if(others) {
-    rq = &request[me];
-    *rq = (struct tlb_request){.pm = pm, .lo = lo, .hi = hi, .evict = evict, .waiting = others};
-    for(uint64_t m = others; m; m &= m - 1) {
-      int cpu = __builtin_ctzll(m);
-
-      atomic_or(&inbox[cpu], 1ull << me);
-      lapic_ipi(cpus[cpu]->hw_id, VEC_TLB);
-    }
-  }
+  if(others)
+    request_post(&rq, others);
   irq_restore();
   if(others == 0)
     return;
-  // Interrupts are on: two initiators answer each other here. The thread stays on this CPU, the kernel is not preempted.
-  while(atomic_get(&request[me].waiting))
-    cpu_relax();
+  request_await();
   trace(SHOOTDOWN, others, lo, hi);
+}
+
+// The interrupt itself and the locked instruction that answers are the barrier; iret serializes.
+void
+cpu_call(uint64_t set, void (*fn)(void))
+{
+  struct tlb_request rq = {.fn = fn};
+  uint64_t others = 0;
+
+  assert_may_sleep();
+  irq_off();
+  for(int i = 0; i < CPU_MAX; i++)
+    if((set >> i & 1) && i != cpu_self()->id && cpus[i] && cpus[i]->online)
+      others |= 1ull << i;
+  if(others)
+    request_post(&rq, others);
+  irq_restore();
+  if(others)
+    request_await();
+}
+
+uint64_t
+pmap_cpus(struct pmap *pm)
+{
+  return atomic_get(&pm->cpus);
 }
 
 void

@@ -385,32 +385,15 @@ proc_open(struct file *f)
 static int
 node_show(const struct proc_node *n, struct textbuf *t)
 {
-  if(n->file->number == 0)
-    return n->file->show(t, n->pid);
-  text(t, "%lu\n", atomic_get(n->file->number->at));
-  return 0;
+  return n->file->number ? number_show(n->file->number, t) : n->file->show(t, n->pid);
 }
 
 static int
 node_store(const struct proc_node *n, const char *s, size_t len)
 {
-  const struct proc_number *to = n->file->number;
-  uint64_t v;
-  int err;
-
-  if(to == 0)
+  if(n->file->number == 0)
     return n->file->store(n->pid, s, len);
-  if(!procfs_hooks.may_set())
-    return -EPERM;
-  err = text_number(s, len, to->lo, to->hi, &v);
-  if(err)
-    return err;
-  atomic_set(to->at, v);
-  if(to->instead)
-    atomic_set(to->instead, 0);
-  if(to->changed)
-    to->changed();
-  return 0;
+  return procfs_hooks.may_set() ? number_store(n->file->number, s, len) : -EPERM;
 }
 
 // Make the text anew. `show` does not sleep for memory, so where it found too little we wait and let it try again.

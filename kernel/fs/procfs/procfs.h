@@ -21,9 +21,6 @@ void text_clear(struct textbuf *t);
 // The bytes at `pos`, and in *n how many lie there in one piece; 0 past the end.
 const char *text_at(const struct textbuf *t, size_t pos, size_t *n);
 
-// A decimal number in [lo, hi], and perhaps a newline: 0 and *out, or -EINVAL.
-int text_number(const char *s, size_t n, uint64_t lo, uint64_t hi, uint64_t *out);
-
 struct dentry;
 struct proc_number {     // a setting that is one number, which root may write
   uint64_t *at;          // (a)
@@ -31,7 +28,11 @@ struct proc_number {     // a setting that is one number, which root may write
   uint64_t *instead;     // (a) another setting of the same thing, which becomes 0 then; may be 0
   void (*changed)(void); // called then; may be 0
 };
-struct proc_file {  // /proc/NAME or /proc/PID/NAME
+// number.c: a decimal number in [lo, hi], with white space around it or not: 0 and *out, or -EINVAL.
+int number_parse(const char *s, size_t n, uint64_t lo, uint64_t hi, uint64_t *out);
+int number_show(const struct proc_number *n, struct textbuf *t);
+int number_store(const struct proc_number *n, const char *s, size_t len); // -EINVAL
+struct proc_file {                                                        // /proc/NAME or /proc/PID/NAME
   const char *name; // with '/' for files below a directory: "sys/vm/overcommit_memory"
   unsigned mode;
   int (*show)(struct textbuf *t, int pid);           // pid 0 for /proc/NAME; 0 or -ESRCH, -ENOMEM ...

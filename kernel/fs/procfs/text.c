@@ -97,18 +97,3 @@ text_at(const struct textbuf *t, size_t pos, size_t *n)
   }
   return 0;
 }
-
-int
-text_number(const char *s, size_t n, uint64_t lo, uint64_t hi, uint64_t *out)
-{
-  enum { DECIMAL = 10 };
-  uint64_t v = 0;
-  size_t i = 0;
-
-  for(; i < n && s[i] >= '0' && s[i] <= '9' && v <= hi / DECIMAL; i++)
-    v = v * DECIMAL + (s[i] - '0');
-  if(i == 0 || (i < n && s[i] != '\n') || v < lo || v > hi)
-    return -EINVAL;
-  *out = v;
-  return 0;
-}

@@ -2,7 +2,7 @@
 //
 // Typical: mount -t tmpfs -o size=64m none /tmp; tmpfs_anon_file for memfd_create and shared memory segments.
 // A page of data is charged when it becomes writable (makewrite) and stays in its object's cache, dirty, until it is
-// cut off; so an object's count of dirty pages is what its file uses. Names are dir.c's.
+// cut off; so an object's count of dirty pages is what its file uses. Names are dir.c's, room ahead and holes falloc.c's.
 #include "core/print.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "lib/atomic.h"
@@ -10,23 +10,16 @@
 #include "lib/string.h"
 
 enum { TMPFS_MAGIC = 0x01021994 }; // f_type
-enum { ROOT_MODE = 01777, ANON_MODE = 0777 };
+enum { ROOT_MODE = 01777 };
 enum { BLOCKS_PER_PAGE = 8, DIRENT_BYTES = 20 }; // 512-byte blocks; what a name adds to the size of its directory
 enum { PERCENT = 100, DECIMAL = 10, OCTAL = 8 };
 
 static struct kmem_cache *node_cache; // (c)
 static struct tmpfs *anon_fs;         // (c) memfds and segments: in no tree, without a limit
 
-static struct tmpfs *
-tmpfs_of(struct fs *fs)
-{
-  return container_of(fs, struct tmpfs, fs);
-}
-
 // ---- data
 
-// Bring the charges of one file up to date; `reserved` pages of them were reserved before.
-static void
+void
 tmpfs_charge(struct inode *ip, uint64_t reserved)
 {
   struct tmpfs *t = tmpfs_of(ip->fs);
@@ -41,16 +34,16 @@ tmpfs_charge(struct inode *ip, uint64_t reserved)
   spin_release(&t->lock);
 }
 
-static int
-tmpfs_reserve(struct tmpfs *t)
+int
+tmpfs_reserve(struct tmpfs *t, uint64_t pages)
 {
   int err = 0;
 
   spin_acquire(&t->lock);
-  if(t->pages + t->reserved >= t->max_pages)
+  if(pages > t->max_pages || t->pages + t->reserved > t->max_pages - pages)
     err = -ENOSPC;
   else
-    t->reserved++;
+    t->reserved += pages;
   spin_release(&t->lock);
   return err;
 }
@@ -59,7 +52,7 @@ static int
 tmpfs_makewrite(struct mobj *obj, struct page *pg)
 {
   struct inode *ip = container_of(obj, struct inode, obj);
-  int err = tmpfs_reserve(tmpfs_of(ip->fs));
+  int err = tmpfs_reserve(tmpfs_of(ip->fs), 1);
 
   if(err)
     return err;
@@ -146,6 +139,8 @@ tmpfs_inode(struct fs *fs, struct inode *dir, unsigned mode, uint64_t rdev, cons
   }
   ip->priv = n;
   ip->rdev = rdev;
+  if(S_ISTYPE(mode, S_IFREG))
+    ip->seals = SEAL_SEAL; // none, and none to come
   n->parent = ip;
   inode_init_owner(ip, dir, mode, cr);
   *out = ip;
@@ -211,6 +206,7 @@ const struct inode_ops tmpfs_inode_ops = {
     .tmpfile = tmpfs_tmpfile,
     .readlink = tmpfs_readlink,
     .truncate = tmpfs_truncate,
+    .fallocate = tmpfs_fallocate,
     .setattr = tmpfs_setattr,
     .seek = tmpfs_seek,
     .stat = tmpfs_stat,
@@ -427,7 +423,7 @@ tmpfs_mount(const char *source, const char *options, struct fs **out)
 }
 
 int
-tmpfs_anon_file(const char *name, unsigned flags, struct file **out)
+tmpfs_anon_file(const char *name, unsigned flags, unsigned mode, unsigned seals, struct file **out)
 {
   char shown[NAME_MAX + 2];
   struct inode *ip;
@@ -438,11 +434,12 @@ tmpfs_anon_file(const char *name, unsigned flags, struct file **out)
   f = file_alloc(&regular_fops, O_RDWR | O_LARGEFILE | flags);
   if(!f)
     return -ENOMEM;
-  err = tmpfs_inode(&anon_fs->fs, 0, S_IFREG | ANON_MODE, 0, 0, &ip);
+  err = tmpfs_inode(&anon_fs->fs, 0, S_IFREG | mode, 0, 0, &ip);
   if(err) {
     file_put(f);
     return err;
   }
+  ip->seals = seals;
   fmt(shown, sizeof(shown), "/%s", name);
   d = dentry_anon(&anon_fs->fs, shown, inode_get(ip));
   if(!d)

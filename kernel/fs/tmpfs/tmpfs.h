@@ -1,4 +1,4 @@
-// tmpfs.h -- what tmpfs.c and dir.c share.
+// tmpfs.h -- what tmpfs.c, dir.c and falloc.c share.
 // Lock keys: (a) atomic  (c) constant  (I) inode.lock  (T) tmpfs.lock
 #pragma once
 #include "fs/vfs.h"
@@ -30,6 +30,12 @@ struct tmpentry {                   // one name in a directory
   char name[];                      // (c) terminated
 };
 
+static inline struct tmpfs *
+tmpfs_of(struct fs *fs)
+{
+  return container_of(fs, struct tmpfs, fs);
+}
+
 static inline struct tmpnode *
 tmpnode_of(struct inode *ip)
 {
@@ -42,6 +48,11 @@ int tmpfs_inode(struct fs *fs, struct inode *dir, unsigned mode, uint64_t rdev, 
                 struct inode **out);
 int tmpfs_make(const char *source, const char *options, struct tmpfs **out); // a file system of its own
 extern const struct inode_ops tmpfs_inode_ops;
+int tmpfs_reserve(struct tmpfs *t, uint64_t pages); // 0 or -ENOSPC; every one is given back by a tmpfs_charge
+// Bring the charges of one file up to date; `reserved` pages of them were reserved before.
+void tmpfs_charge(struct inode *ip, uint64_t reserved);
+// ---- falloc.c
+int tmpfs_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len);
 // ---- dir.c: the directory methods of inode_ops
 int tmpdir_lookup(struct inode *dir, const char *name, size_t len, struct inode **out);
 int tmpdir_create(struct inode *dir, const char *name, size_t len, unsigned mode, uint64_t rdev, const struct cred *cr,
