@@ -328,6 +328,21 @@ mobj_write_back(struct mobj *obj, uint64_t lo, uint64_t hi)
   return written;
 }
 
+void
+mobj_await(struct mobj *obj, uint64_t lo, uint64_t hi)
+{
+  struct page *pg;
+
+  for(; stored(obj) && lo < hi && (pg = sweep_next(obj, &lo, hi)) != 0; lo++) {
+    if(!page_test(pg, PAGE_DIRTY)) {
+      page_busy_wait(pg);
+      page_busy_clear(pg);
+    }
+    page_put(pg);
+    thread_relax();
+  }
+}
+
 // ---- the list
 
 struct mobj *

@@ -219,6 +219,7 @@ bool mobj_insert(struct mobj *obj, struct page *pg, uint64_t idx, struct radix_s
 // (killable). 0: *pp is UPTODATE and referenced. -EIO: reading failed. -ENXIO: idx lies past the end. -ENOMEM, -EINTR.
 // *major (may be 0): set to true if the disk was asked and waited for.
 int mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major);
+int mobj_load_only(struct mobj *obj, uint64_t idx, struct page **pp, bool *major); // reads nothing ahead
 // For read(2), write(2) and the kernel itself. FOR_WRITE: BUSY is held on return (page_busy_clear when done), the page
 // is BACKED, and the caller dirties it with mobj_dirty. FOR_READ: as mobj_load. idx may lie past the end only
 // FOR_WRITE with obj->size raised before by the caller.
@@ -273,6 +274,7 @@ int mobj_sync(struct mobj *obj, uint64_t lo, uint64_t hi);
 // The same unasked, by whoever wants pages clean: waits for no BUSY page, leaves alone what failed a short while ago.
 // How many it wrote.
 uint64_t mobj_write_back(struct mobj *obj, uint64_t lo, uint64_t hi);
+void mobj_await(struct mobj *obj, uint64_t lo, uint64_t hi); // what is being written there has been
 bool mobj_left_alone(struct mobj *obj, struct page *pg); // did its write fail a short while ago?
 // The object, referenced, that became dirty longest ago, before the time `before`; 0: none. It counts as dirtied now.
 struct mobj *mobj_dirty_oldest(uint64_t before);
