@@ -302,8 +302,8 @@ file_write(struct file *f, struct uio *u, uint64_t *pos)
   if(pos && !f->ops->seekable)
     return -ESPIPE;
   n = pos ? f->ops->write(f, u, pos) : file_at_own_pos(f, u, f->ops->write);
-  if(n > 0 && (f->flags & O_DSYNC) && f->ops->fsync) {
-    err = f->ops->fsync(f, (f->flags & O_SYNC) != O_SYNC);
+  if(n > 0 && (f->flags & O_DSYNC || u->how & (UIO_DSYNC | UIO_SYNC)) && f->ops->fsync) {
+    err = f->ops->fsync(f, (f->flags & O_SYNC) != O_SYNC && !(u->how & UIO_SYNC));
     if(err)
       return err;
   }

@@ -235,6 +235,8 @@ struct file_ops { // user memory is touched only through uio and pin.c
   int (*open)(struct file *);
 };
 
+enum file_access { ACCESS_NORMAL, ACCESS_RANDOM, ACCESS_SEQUENTIAL };
+
 struct file {                 // open file description
   int ref;                    // (a)
   unsigned flags;             // (a) O_*; access mode is constant
@@ -246,6 +248,8 @@ struct file {                 // open file description
   void *priv;           // (c) the driver's
   bool counts_writer;   // (c) has a place in inode->writers
   bool keep_setid;      // (c) opened with CAP_FSETID: writing leaves the set-id bits
+  int access;           // (a) enum file_access: what posix_fadvise said
+  uint64_t goes_on;     // (a) a hint: where the last read ended
   uint32_t errseq;      // (a) of the object, when fsync or msync last told of it
   uint32_t fs_errseq;   // (a) of the file system, when syncfs did
   struct list watchers; // (epoll.c) items of epolls that watch it
@@ -372,6 +376,8 @@ int64_t data_write(struct file *f, struct uio *u, uint64_t *pos);
 extern const struct file_ops regular_fops; // data.c
 // Write what is dirty of pages [lo, hi), commit, and tell f of write-back errors that it has not heard of: 0 or -E.
 int data_sync(struct file *f, uint64_t lo, uint64_t hi);
+// sync_file_range: bytes [lo, hi), no metadata. `write` what is dirty, `wait` for what is being written and tell of errors.
+int data_sync_range(struct file *f, uint64_t lo, uint64_t hi, bool write, bool wait);
 // ---- writeback.c
 struct writeback_settings { // (a) of /proc/sys/vm/dirty_*_centisecs
   uint64_t interval, expire;

@@ -33,6 +33,7 @@ struct faultctx {
   struct mobj *obj;      // WAIT_LOAD and the following: referenced
   uint64_t idx;          // in obj
   struct page *page;     // waited for; referenced
+  bool random;           // WAIT_LOAD: nothing need be read ahead (MADV_RANDOM)
   bool balanced;         // has paused already, if too much is dirty
   bool zeroed;           // spare.frame is all zeros
   bool major;            // the disk was waited for
@@ -75,8 +76,10 @@ fault_later(struct faultctx *f, enum fault_why why, struct page *pg)
     fault_forget(f);
     f->page = pg;
   }
-  if(why >= WAIT_LOAD)
+  if(why >= WAIT_LOAD) {
     f->obj = mobj_get(f->region->obj);
+    f->random = f->region->flags & REGION_RAND;
+  }
   return fault_unlock(f, FAULT_RETRY);
 }
 
@@ -106,7 +109,7 @@ rights_object(const struct region *r, struct page *pg)
 static struct page *
 fault_ready(struct mobj *obj, uint64_t idx)
 {
-  struct page *pg = (struct page *)radix_get(&obj->pages, idx); // mobj_find would say that it was used
+  struct page *pg = (struct page *)radix_get(&obj->pages, idx);
 
   if(idx >= pages_of(obj->size)) // shm_reserve puts pages there
     return 0;
@@ -399,7 +402,7 @@ static int
 fault_load(struct faultctx *f)
 {
   struct page *pg;
-  int r = mobj_load(f->obj, f->idx, &pg, &f->major);
+  int r = (f->random ? mobj_load_only : mobj_load)(f->obj, f->idx, &pg, &f->major);
 
   if(r == 0) {
     fault_forget(f);

@@ -27,6 +27,7 @@ enum page_flag {     // values for page.flags
   PAGE_USED = 32,    // touched since reclaim last looked
   PAGE_ON_LRU = 64,  // (L)
   PAGE_HOT = 128,    // (L) on the list of pages that were used again
+  PAGE_FRESH = 256,  // was just read in, or ahead: its first use says nothing
 };
 enum { PAGE_BUSY_BIT = 0 };
 
@@ -64,6 +65,7 @@ page_test(const struct page *pg, unsigned flags)
 }
 void page_set(struct page *pg, unsigned flags);
 void page_clear(struct page *pg, unsigned flags);
+void page_touch(struct page *pg);      // it was used: reclaim should know
 bool page_busy_try(struct page *pg);   // take BUSY
 void page_busy_wait(struct page *pg);  // take BUSY; sleeps; holds no page BUSY, no as.lock (I6)
 void page_busy_clear(struct page *pg); // give BUSY back and wake; any context
@@ -148,6 +150,7 @@ bool mobj_insert(struct mobj *obj, struct page *pg, uint64_t idx, struct radix_s
 // (killable). 0: *pp is UPTODATE and referenced. -EIO: reading failed. -ENXIO: idx lies past the end. -ENOMEM, -EINTR.
 // *major (may be 0): set to true if the disk was asked and waited for.
 int mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major);
+int mobj_load_only(struct mobj *obj, uint64_t idx, struct page **pp, bool *major); // reads nothing ahead
 // For read(2), write(2) and the kernel itself. FOR_WRITE: BUSY is held on return (page_busy_clear when done), the page
 // is BACKED, and the caller dirties it with mobj_dirty. FOR_READ: as mobj_load. idx may lie past the end only
 // FOR_WRITE with obj->size raised before by the caller.
@@ -194,13 +197,16 @@ void mobj_dirty_locked(struct mobj *obj, struct page *pg) REQUIRES(obj->lock);
 void mobj_undirty(struct mobj *obj, struct page *pg) REQUIRES(obj->lock);
 // Write n busy, consecutive, dirty pages and wait. Those that the disk refuses are DIRTY again, with ERROR; errseq tells.
 int mobj_flush(struct mobj *obj, struct page **pg, int n);
+// The same for few pages, and for dirty ones that follow them and are not BUSY: one write costs little more than another.
+int mobj_flush_on(struct mobj *obj, struct page **pg, int n);
 // Write dirty pages of [lo, hi) and wait, for those too that another is writing. Each is tried once. First error, which
 // errseq tells as well. Does not commit.
 int mobj_sync(struct mobj *obj, uint64_t lo, uint64_t hi);
 // The same unasked, by whoever wants pages clean: waits for no BUSY page, leaves alone what failed a short while ago.
 // How many it wrote.
 uint64_t mobj_write_back(struct mobj *obj, uint64_t lo, uint64_t hi);
-bool mobj_left_alone(struct mobj *obj, struct page *pg); // did its write fail a short while ago?
+void mobj_await(struct mobj *obj, uint64_t lo, uint64_t hi); // what is being written there has been
+bool mobj_left_alone(struct mobj *obj, struct page *pg);     // did its write fail a short while ago?
 // The object, referenced, that became dirty longest ago, before the time `before`; 0: none. It counts as dirtied now.
 struct mobj *mobj_dirty_oldest(uint64_t before);
 uint64_t mobj_total_dirty(void); // pages that are dirty or being written, for /proc/meminfo
@@ -526,8 +532,9 @@ int futex_key(struct aspace *as, vaddr_t va, bool private_, const void **obj, ui
 
 // ---- reclaim.c
 
-void reclaim_start(void); // the thread that keeps some frames free
-void reclaim_kick(void);  // frames are short; any context
+void reclaim_start(void);        // the thread that keeps some frames free
+void reclaim_kick(void);         // frames are short; any context
+uint64_t reclaim_progress(void); // grows as long as anybody makes memory free, or clean so that it can be
 // Free up to n frames from clean cached pages: how many. Holds nothing; sleeps.
 uint64_t reclaim_now(uint64_t n);
 // Others who can free memory: called by the reclaim thread, holding nothing, with a number of things wanted; how many

@@ -177,6 +177,7 @@ struct thread {
   uint64_t slice_end;                     // (Q)
   int nice;                               // (a) -20 first .. 19 last
   struct held held;                       // (t)
+  int reserve;                            // (t) see thread_reserve
   void (*entry)(void *);                  // (c) kernel threads
   void *entry_arg;                        // (c)
   struct list in_proc;                    // (P)

@@ -34,7 +34,8 @@ read_write(struct reader *r, const struct record *c, const unsigned char *data)
     d->write = realloc(d->write, d->room * sizeof(*d->write));
   }
   w = &d->write[d->nwrites];
-  *w = (struct fake_write){.sector = c->off / SECTOR, .sectors = c->length / SECTOR, .done = INT_MAX, .durable = INT_MAX};
+  *w = (struct fake_write){
+      .sector = c->off / SECTOR, .sectors = c->length / SECTOR, .done = INT_MAX, .durable = INT_MAX};
   w->asked = d->events;
   w->data = malloc(c->length);
   memcpy(w->data, data, c->length);
@@ -105,7 +106,8 @@ is_commit(const struct fake_write *w)
 {
   const uint32_t *p = (const uint32_t *)w->data;
 
-  return w->sectors == BLOCK / SECTOR && p[0] == __builtin_bswap32(JBD_WORD) && p[1] == __builtin_bswap32(JBD_COMMIT_TYPE);
+  return w->sectors == BLOCK / SECTOR && p[0] == __builtin_bswap32(JBD_WORD) &&
+         p[1] == __builtin_bswap32(JBD_COMMIT_TYPE);
 }
 
 static int

@@ -52,10 +52,10 @@ struct mfile {
 };
 struct mproc {
   uint32_t begun, ended, floor;
-  struct op *op;               // [begun + 1]
-  struct entry now[SLOTS];     // after the last that was begun, if it succeeds
+  struct op *op;           // [begun + 1]
+  struct entry now[SLOTS]; // after the last that was begun, if it succeeds
   struct entry floor_slot[SLOTS];
-  uint64_t *floor_size;        // [FILES_MAX]
+  uint64_t *floor_size;         // [FILES_MAX]
   uint32_t dir_last[4 + NDIRS]; // last operation that changed the directory: home, shared, many, d0...
   struct mfile file[FILES_MAX];
   // of the last check
@@ -466,8 +466,8 @@ static bool
 fact_ok(const struct fact *f)
 {
   return f->magic == FACT_MAGIC && f->version == FACT_VERSION && f->check == fact_check(f) && f->proc < PROCS_MAX &&
-         f->kind > 0 && f->kind < OP_KINDS && f->slot < SLOTS && f->slot2 < SLOTS && f->file < FILES_MAX &&
-         f->op > 0 && f->op < OPS_MAX;
+         f->kind > 0 && f->kind < OP_KINDS && f->slot < SLOTS && f->slot2 < SLOTS && f->file < FILES_MAX && f->op > 0 &&
+         f->op < OPS_MAX;
 }
 
 static struct mproc *
@@ -868,12 +868,14 @@ sector_bad(struct model *m, const struct sector *s, const unsigned char *p)
     if(m->proc[s->proc]->seen_as[k].type == FILE_ && m->proc[s->proc]->seen_as[k].id == s->file)
       fact_path(path, s->proc, k);
   if(tag >> TAG_MARK_SHIFT == TAG_MARK)
-    return why(m, "%s at %lu: bytes of process %u, file %u, operation %u; it is file %u, names show operation %u, may be:%s%s",
-               path, (unsigned long)(s->at + s->lo), (unsigned)(tag >> TAG_PROC_SHIFT & 0xff),
-               (unsigned)(tag >> TAG_FILE_SHIFT & 0xffff), (unsigned)(tag & 0xffffff), s->file, s->kmin,
-               base ? " base" : "", ops);
-  return why(m, "%s at %lu: begins with %016lx, which nobody wrote there; file %u, names show operation %u, may be:%s%s", path,
-             (unsigned long)(s->at + s->lo), (unsigned long)tag, s->file, s->kmin, base ? " base" : "", ops);
+    return why(
+        m, "%s at %lu: bytes of process %u, file %u, operation %u; it is file %u, names show operation %u, may be:%s%s",
+        path, (unsigned long)(s->at + s->lo), (unsigned)(tag >> TAG_PROC_SHIFT & 0xff),
+        (unsigned)(tag >> TAG_FILE_SHIFT & 0xffff), (unsigned)(tag & 0xffffff), s->file, s->kmin, base ? " base" : "",
+        ops);
+  return why(m,
+             "%s at %lu: begins with %016lx, which nobody wrote there; file %u, names show operation %u, may be:%s%s",
+             path, (unsigned long)(s->at + s->lo), (unsigned long)tag, s->file, s->kmin, base ? " base" : "", ops);
 }
 
 static const char *

@@ -215,11 +215,26 @@ guest_rmdir(void *ctx, const char *path)
 }
 
 static const struct scene_ops guest_ops = {
-    .fact = guest_fact,       .create = guest_create, .open = guest_open,       .close = guest_close,
-    .write = guest_write,     .fsync = guest_fsync,   .truncate = guest_truncate, .fallocate = guest_fallocate,
-    .map = guest_map,         .unmap = guest_unmap,   .store = guest_store,     .msync = guest_msync,
-    .dirsync = guest_dirsync, .sync = guest_sync,     .rename = guest_rename,   .link = guest_link,
-    .unlink = guest_unlink,   .symlink = guest_symlink, .mkdir = guest_mkdir,   .rmdir = guest_rmdir,
+    .fact = guest_fact,
+    .create = guest_create,
+    .open = guest_open,
+    .close = guest_close,
+    .write = guest_write,
+    .fsync = guest_fsync,
+    .truncate = guest_truncate,
+    .fallocate = guest_fallocate,
+    .map = guest_map,
+    .unmap = guest_unmap,
+    .store = guest_store,
+    .msync = guest_msync,
+    .dirsync = guest_dirsync,
+    .sync = guest_sync,
+    .rename = guest_rename,
+    .link = guest_link,
+    .unlink = guest_unlink,
+    .symlink = guest_symlink,
+    .mkdir = guest_mkdir,
+    .rmdir = guest_rmdir,
 };
 
 static int

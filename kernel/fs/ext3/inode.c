@@ -111,8 +111,8 @@ take_dinode(struct inode *ip, const struct ext3_dinode *d)
   info->flags = d->flags;
   info->generation = d->generation;
   info->acl = d->file_acl;
-  info->fast_link = S_ISTYPE(d->mode, S_IFLNK) && d->size < EXT3_FAST_LINK &&
-                    d->blocks == (d->file_acl ? (uint32_t)EXT3_SECTORS : 0);
+  info->fast_link =
+      S_ISTYPE(d->mode, S_IFLNK) && d->size < EXT3_FAST_LINK && d->blocks == (d->file_acl ? (uint32_t)EXT3_SECTORS : 0);
   ip->mode = d->mode;
   ip->uid = d->uid | (uint32_t)d->uid_high << 16;
   ip->gid = d->gid | (uint32_t)d->gid_high << 16;
