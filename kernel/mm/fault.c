@@ -379,7 +379,7 @@ fault_grow(struct aspace *as, vaddr_t va)
   r = fault_stack(as, va);
   if(r) { // else somebody else was faster, or took it away
     below = region_prev(r);
-    if(va < MMAP_MIN || r->end - va > as->limit.stack)
+    if(va < vm_mmap_min || r->end - va > as->limit.stack)
       err = -EFAULT;
     else if(below && below->prot != PROT_N && !(below->flags & REGION_GROWSDOWN) && va - below->end < STACK_GUARD)
       err = -EFAULT;

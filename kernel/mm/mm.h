@@ -177,6 +177,7 @@ struct mobj {
   struct radix pages;         // (O) index -> page: *the* page cache
   uint64_t npages;            // (O)
   uint64_t ndirty;            // (a) pages that are DIRTY or being flushed
+  uint64_t promised;          // (c) pages counted as promised at once; 0: each when it holds data (objects in memory)
   struct list mappers;        // (M) regions that map it, in order
   int shared_writable;        // (obj.maplock) shared regions that may write, and claims; -1: there may never be one
   // (O) bytes; a page is inserted only below it, in the same section, but for what shm_reserve sets aside behind it
@@ -255,8 +256,9 @@ uint64_t mobj_total_shmem(void);
 
 // ---- shm.c: objects without a store -------------------------------------------------------------------------------
 
-// Shared anonymous memory or a tmpfs file's data: zeros until written, then kept in memory. 0 if no memory.
-struct mobj *shm_create(uint64_t size);
+// Shared anonymous memory or a tmpfs file's data: zeros until written, then kept in memory. `promise`: all of it counts as
+// promised. 0 if no memory.
+struct mobj *shm_create(uint64_t size, bool promise);
 void shm_setup(void); // mm_init's
 extern const struct mobj_ops shm_ops;
 // For stores that embed: the methods, to be put into their own mobj_ops. An object whose fill is shm_fill has no store
@@ -279,12 +281,13 @@ enum region_flag {
   REGION_WIPEONFORK = 32,
   REGION_DONTDUMP = 64,
   REGION_SEALED = 128,
-  REGION_STACK = 256,    // the main stack, for /proc
-  REGION_HEAP = 512,     // brk, for /proc
-  REGION_RAND = 1024,    // MADV_RANDOM
-  REGION_SEQ = 2048,     // MADV_SEQUENTIAL
-  REGION_ONFAULT = 4096, // locked, but nothing is made present for it
-  REGION_POLICY = 8192,  // times Linux's number of a memory policy, which means nothing with one node
+  REGION_STACK = 256,     // the main stack, for /proc
+  REGION_HEAP = 512,      // brk, for /proc
+  REGION_RAND = 1024,     // MADV_RANDOM
+  REGION_SEQ = 2048,      // MADV_SEQUENTIAL
+  REGION_ACCOUNT = 65536, // counted as promised (commit.c), and stays so when it may no longer be written
+  REGION_ONFAULT = 4096,  // locked, but nothing is made present for it
+  REGION_POLICY = 8192,   // times Linux's number of a memory policy, which means nothing with one node
   REGION_POLICY_MASK = 7 * REGION_POLICY,
 };
 
@@ -337,7 +340,7 @@ void region_resize(struct aspace *as, struct region *r, vaddr_t start, vaddr_t e
 void region_maplock(struct region *r); // obj->maplock, if it has an object
 void region_mapunlock(struct region *r);
 void region_account(struct aspace *as, struct region *r, int sign); // around changes of prot and flags
-bool region_commits(int prot, int flags); // must RAM stand behind private memory of this kind some day?
+bool region_commits(int prot, int flags); // is private memory of this kind a promise, which REGION_ACCOUNT notes?
 void regions_split_at(struct aspace *as, vaddr_t at, struct region *spare[2]); // no region crosses `at` then
 void regions_merge(struct aspace *as, vaddr_t lo, vaddr_t hi);  // whatever could be one region, neighbours included
 bool regions_sealed(struct aspace *as, vaddr_t lo, vaddr_t hi); // any in [lo, hi)?
@@ -504,7 +507,19 @@ vaddr_t aspace_brk(struct aspace *as, vaddr_t want); // the break now: `want`, o
 // Make every page of [lo, hi) present for `want`. First error; holes -ENOMEM.
 int aspace_populate(struct aspace *as, vaddr_t lo, vaddr_t hi, int want);
 extern uint64_t vm_max_map_count;
-uint64_t vm_committed(void); // pages of private writable regions, all spaces
+extern uint64_t vm_mmap_min; // (a) nothing is mapped below; /proc/sys/vm/mmap_min_addr
+
+// ---- commit.c
+
+enum { OVERCOMMIT_GUESS, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
+extern uint64_t vm_overcommit, vm_overcommit_ratio, vm_overcommit_kbytes; // (a) /proc/sys/vm
+bool commit_allows(const struct aspace *as,
+                   uint64_t pages); // may so much more be promised? as 0: to nobody. Needs as.lock
+void commit_add(int64_t pages);     // it is; negative: no more
+uint64_t vm_committed(void);        // pages
+uint64_t vm_commit_limit(void);     // pages
+void commit_ratio_set(void);        // one of the two was set: the other counts no more
+void commit_kbytes_set(void);
 
 // ---- mremap.c, advise.c, sync.c
 

@@ -94,6 +94,8 @@ mobj_take(struct mobj *obj, uint64_t idx)
   lru_remove(pg);
   if(page_test(pg, PAGE_DIRTY))
     undirty(obj, 1);
+  if(in_memory(obj) && page_test(pg, PAGE_BACKED) && obj->promised == 0)
+    commit_add(-1);
   page_clear(pg, PAGE_DIRTY | PAGE_BACKED);
   pg->obj = 0;
   obj->npages--;

@@ -422,6 +422,7 @@ mobj_destroy(struct mobj *obj)
   cut_pages(obj, 0, UINT64_MAX, &chain);
   chain_put(&chain);
   cut_nodes(obj, 0, UINT64_MAX);
+  commit_add(-(int64_t)obj->promised);
   if(obj->npages != 0 || obj->ndirty != 0)
     panic("object %p (%s) destroyed: %lu pages, %lu dirty", obj, obj->ops->name, obj->npages, obj->ndirty);
 }

@@ -323,7 +323,8 @@ void clone_release_parent(struct thread *t); // end of a vfork: exec and exit
 struct sighand *sighand_copy(struct sighand *h,
                              bool clear); // h 0: all default; clear: handlers become default. 0: no memory
 void sighand_put(struct sighand *h);
-void proc_user_start(void); // what a new user thread runs first: to user mode with t->regs
+void proc_user_start(void);   // what a new user thread runs first: to user mode with t->regs
+extern uint64_t vm_randomize; // (a) image.c: /proc/sys/kernel/randomize_va_space
 // ---- exec.c
 // From execve. 0: the registers are the new program's. flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.
 int proc_exec(struct dentry *at, const char *path, int flags, vaddr_t argv, vaddr_t envp);

@@ -82,7 +82,7 @@ show_meminfo(struct textbuf *t, int pid)
   kib(t, "SUnreclaim:", slab);
   kib(t, "KernelStack:", stacks);
   kib(t, "PageTables:", s.tables);
-  kib(t, "CommitLimit:", total / 2);
+  kib(t, "CommitLimit:", vm_commit_limit());
   kib(t, "Committed_AS:", vm_committed());
   text(t, "HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n");
   return 0;
@@ -284,27 +284,6 @@ show_trace(struct textbuf *t, int pid)
   return 0;
 }
 
-static int
-show_zero(struct textbuf *t, int pid)
-{
-  text(t, "0\n");
-  return 0;
-}
-
-static int
-show_mmap_min(struct textbuf *t, int pid)
-{
-  text(t, "%llu\n", MMAP_MIN);
-  return 0;
-}
-
-static int
-show_max_map(struct textbuf *t, int pid)
-{
-  text(t, "%lu\n", vm_max_map_count);
-  return 0;
-}
-
 // A decimal number and perhaps a newline; -EINVAL.
 static int
 parse_number(const char *s, size_t n, uint64_t lo, uint64_t hi, uint64_t *out)
@@ -318,17 +297,6 @@ parse_number(const char *s, size_t n, uint64_t lo, uint64_t hi, uint64_t *out)
     return -EINVAL;
   *out = v;
   return 0;
-}
-
-static int
-store_max_map(int pid, const char *s, size_t n)
-{
-  uint64_t v;
-  int e = cred_capable(CAP_SYS_ADMIN) ? parse_number(s, n, 0, INT32_MAX, &v) : -EPERM;
-
-  if(e == 0)
-    vm_max_map_count = v;
-  return e;
 }
 
 // ---- System V shared memory
@@ -353,6 +321,16 @@ show_shm(struct textbuf *t, int pid)
   return 0;
 }
 
+// ---- settings
+
+static const struct proc_number overcommit = {.value = &vm_overcommit, .hi = OVERCOMMIT_NEVER};
+static const struct proc_number overcommit_ratio = {
+    .value = &vm_overcommit_ratio, .hi = INT32_MAX, .changed = commit_ratio_set};
+static const struct proc_number overcommit_kbytes = {
+    .value = &vm_overcommit_kbytes, .hi = UINT64_MAX, .changed = commit_kbytes_set};
+static const struct proc_number max_map_count = {.value = &vm_max_map_count, .hi = INT32_MAX};
+static const struct proc_number mmap_min = {.value = &vm_mmap_min, .lo = PAGE_SIZE, .hi = UINT32_MAX}; // never page 0
+static const struct proc_number randomize = {.value = &vm_randomize, .hi = 2};
 static const struct proc_number shm_max = {.value = &shm_max_bytes, .hi = UINT64_MAX};
 static const struct proc_number shm_all = {.value = &shm_max_pages, .hi = UINT64_MAX};
 static const struct proc_number shm_mni = {.value = &shm_max_ids, .hi = SHM_IDS_MOST};
@@ -402,13 +380,6 @@ show_hostname(struct textbuf *t, int pid)
 }
 
 static int
-show_randomize(struct textbuf *t, int pid)
-{
-  text(t, "%d\n", option_flag("norandmaps") ? 0 : 2);
-  return 0;
-}
-
-static int
 show_threads_max(struct textbuf *t, int pid)
 {
   text(t, "%lu\n", clone_threads_max());
@@ -437,9 +408,11 @@ static const struct proc_file files[] = {
     {.name = "cmdline", .mode = READ_ALL, .show = show_cmdline},
     {.name = "version", .mode = READ_ALL, .show = show_version},
     {.name = "trace", .mode = READ_ALL, .show = show_trace},
-    {.name = "sys/vm/overcommit_memory", .mode = READ_ALL, .show = show_zero},
-    {.name = "sys/vm/max_map_count", .mode = WRITE_ROOT, .show = show_max_map, .store = store_max_map},
-    {.name = "sys/vm/mmap_min_addr", .mode = READ_ALL, .show = show_mmap_min},
+    {.name = "sys/vm/overcommit_memory", .mode = WRITE_ROOT, .number = &overcommit},
+    {.name = "sys/vm/overcommit_ratio", .mode = WRITE_ROOT, .number = &overcommit_ratio},
+    {.name = "sys/vm/overcommit_kbytes", .mode = WRITE_ROOT, .number = &overcommit_kbytes},
+    {.name = "sys/vm/max_map_count", .mode = WRITE_ROOT, .number = &max_map_count},
+    {.name = "sys/vm/mmap_min_addr", .mode = WRITE_ROOT, .number = &mmap_min},
     {.name = "sys/kernel/shmmax", .mode = WRITE_ROOT, .number = &shm_max},
     {.name = "sys/kernel/shmall", .mode = WRITE_ROOT, .number = &shm_all},
     {.name = "sys/kernel/shmmni", .mode = WRITE_ROOT, .number = &shm_mni},
@@ -449,7 +422,7 @@ static const struct proc_file files[] = {
     {.name = "sys/kernel/osrelease", .mode = READ_ALL, .show = show_osrelease},
     {.name = "sys/kernel/ostype", .mode = READ_ALL, .show = show_ostype},
     {.name = "sys/kernel/hostname", .mode = READ_ALL, .show = show_hostname},
-    {.name = "sys/kernel/randomize_va_space", .mode = READ_ALL, .show = show_randomize},
+    {.name = "sys/kernel/randomize_va_space", .mode = WRITE_ROOT, .number = &randomize},
     {.name = "sys/fs/nr_open", .mode = READ_ALL, .show = show_nr_open},
     {0},
 };
