@@ -228,6 +228,8 @@ void mobj_punch_end(struct mobj *obj);
 void mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi);
 // Take pages [lo, hi) out of every mapping (entries of the object's own pages; private copies too if `copies`).
 void mobj_unmap(struct mobj *obj, uint64_t lo, uint64_t hi, bool copies);
+// How many entries of page idx programs have. Sleeps on maplock.
+uint64_t mobj_entered(struct mobj *obj, uint64_t idx);
 // Before a shared region that may write is mapped, and after it was or could not be: -EPERM if there may be none.
 int mobj_claim_write(struct mobj *obj);
 void mobj_unclaim_write(struct mobj *obj);
@@ -285,6 +287,7 @@ enum region_flag {
   REGION_HEAP = 512,      // brk, for /proc
   REGION_RAND = 1024,     // MADV_RANDOM
   REGION_SEQ = 2048,      // MADV_SEQUENTIAL
+  REGION_CLEAN = 131072,  // pages without a slot were not stored to since aspace_soft_clear
   REGION_ACCOUNT = 65536, // counted as promised (commit.c), and stays so when it may no longer be written
   REGION_ONFAULT = 4096,  // locked, but nothing is made present for it
   REGION_POLICY = 8192,   // times Linux's number of a memory policy, which means nothing with one node
@@ -397,7 +400,8 @@ struct aspace {
   struct list all; // (aslist.lock)
 };
 
-enum { SLOT_SWAPPED = 1, SLOT_HUGE = 2 }; // low bits of a slot word, reserved from the first day
+// Low bits of a slot word. The first two are reserved from the first day; CLEAN: not stored to since aspace_soft_clear.
+enum { SLOT_SWAPPED = 1, SLOT_HUGE = 2, SLOT_CLEAN = 4, SLOT_BITS = 7 };
 
 struct aspace *aspace_create(void);           // users 1; 0 if no memory
 struct aspace *aspace_use(struct aspace *as); // one user more (CLONE_VM)
@@ -470,9 +474,12 @@ struct page *anon_get(struct aspace *as, vaddr_t va); // borrowed; 0: empty
 bool anon_set(struct aspace *as, vaddr_t va, struct page *pg, struct spare *spare);
 // slot is not empty: the old page, now the caller's
 struct page *anon_replace(struct aspace *as, vaddr_t va, struct page *pg);
-bool anon_exclusive(struct page *pg);            // may it be written in place?
-int anon_need(struct aspace *as, vaddr_t va);    // nodes that anon_set would take; as.lock suffices
-bool anon_filled(struct aspace *as, vaddr_t va); // a hint, without the slot lock
+bool anon_exclusive(struct page *pg);                            // may it be written in place?
+bool anon_is_clean(struct aspace *as, vaddr_t va);               // does the slot have SLOT_CLEAN?
+void anon_touched(struct aspace *as, vaddr_t va);                // a store is about to happen: it has not any more
+void anon_mark_clean(struct aspace *as, vaddr_t lo, vaddr_t hi); // filled slots, one stretch at most
+int anon_need(struct aspace *as, vaddr_t va);                    // nodes that anon_set would take; as.lock suffices
+bool anon_filled(struct aspace *as, vaddr_t va);                 // a hint, without the slot lock
 // first address with a page in [va, hi), or hi; as.lock suffices
 vaddr_t anon_next(struct aspace *as, vaddr_t va, vaddr_t hi);
 struct page *anon_take(struct aspace *as, vaddr_t va); // empty one slot: its page is the caller's; 0 if it was empty
@@ -536,6 +543,20 @@ int aspace_set_flags(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int cle
 // mincore: one byte a page, kernel buffer
 int aspace_resident(struct aspace *as, vaddr_t lo, vaddr_t hi, uint8_t *vec);
 int aspace_sync(struct aspace *as, vaddr_t lo, vaddr_t hi, bool wait); // msync; -ENOMEM hole
+
+// ---- softdirty.c: what /proc says of single pages
+
+struct page_state {
+  bool present, anon, zero; // zero: the shared page of zeros
+  bool dirty, used, soft_dirty;
+  uint64_t number, sharers; // of the frame; slots that name it, or entries of it
+};
+// Of va in r. Needs as.lock; takes obj->maplock.
+void aspace_page_state(struct aspace *as, struct region *r, vaddr_t va, struct page_state *st) REQUIRES_READ(as->lock);
+void aspace_soft_clear(struct aspace *as); // from now on nothing private was stored to
+enum use_of { USE_OF_ALL, USE_OF_ANON, USE_OF_OBJECTS };
+// Forget that the program touched pages of [lo, hi), of regions without or with an object.
+void aspace_forget_use(struct aspace *as, vaddr_t lo, vaddr_t hi, enum use_of which);
 
 // ---- pin.c: the kernel's access to a program's memory
 // The kernel never faults on user memory: these look in the pmap under the slot lock, and call fault() themselves when

@@ -118,7 +118,7 @@ move_leave_behind(struct remap *m, const struct region *moved, uint64_t pgoff, i
   r->start = m->old;
   r->end = m->old + m->old_len;
   r->pgoff = pgoff;
-  r->flags = flags & ~(REGION_LOCKED | REGION_ONFAULT);
+  r->flags = flags & ~(REGION_LOCKED | REGION_ONFAULT | REGION_CLEAN);
   region_insert(m->as, r);
 }
 
@@ -137,7 +137,7 @@ move_region(struct remap *m, struct region *r) REQUIRES(m->as->lock)
   region_unlink(m->as, r);
   r->start = m->at;
   r->end = m->at + m->new_len;
-  r->flags &= ~REGION_HEAP;
+  r->flags &= ~(REGION_HEAP | REGION_CLEAN);
   region_link(m->as, r);
   region_mapunlock(r);
   if(m->flags & REMAP_DONTUNMAP)

@@ -175,6 +175,28 @@ mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi)
   sleep_release(&obj->maplock);
 }
 
+uint64_t
+mobj_entered(struct mobj *obj, uint64_t idx)
+{
+  struct spinlock *l;
+  vaddr_t va, end;
+  uint64_t n = 0;
+
+  sleep_acquire(&obj->maplock);
+  list_for_each(it, &obj->mappers) {
+    struct region *r = list_entry(it, struct region, mapper);
+
+    if(!region_shows(r, idx, idx + 1, &va, &end))
+      continue;
+    l = aspace_slot_lock(r->as, va);
+    spin_acquire(l);
+    n += pmap_peek(r->as->pmap, va, 0, 0) && (r->flags & REGION_SHARED || anon_get(r->as, va) == 0);
+    spin_release(l);
+  }
+  sleep_release(&obj->maplock);
+  return n;
+}
+
 // ---- who may write through a mapping ----
 
 int

@@ -443,6 +443,8 @@ region_resize(struct aspace *as, struct region *r, vaddr_t start, vaddr_t end)
   assert_held(&as->lock);
   region_account(as, r, -1);
   region_maplock(r);
+  if(start < r->start || end > r->end)
+    r->flags &= ~REGION_CLEAN; // the new part is new
   r->pgoff += (int64_t)(start - r->start) >> PAGE_SHIFT;
   r->start = start;
   r->end = end;

@@ -489,6 +489,9 @@ int procmaps_maps(struct textbuf *t, int pid);    // procmaps.c
 int sysinfo_mounts(struct textbuf *t, int pid);   // sysinfo.c
 int sysinfo_mountinfo(struct textbuf *t, int pid);
 int procmaps_smaps(struct textbuf *t, int pid);
+int procmaps_rollup(struct textbuf *t, int pid);
+int64_t pagemap_read(int pid, struct uio *u, uint64_t *pos); // pagemap.c
+int clear_refs_store(int pid, const char *s, size_t n);
 // proclink.c, for procfs_hooks
 int proclink_exe(int pid, struct dentry **out);
 int proclink_cwd(int pid, struct dentry **out);

@@ -88,16 +88,32 @@ show_meminfo(struct textbuf *t, int pid)
   return 0;
 }
 
+// KiB read from and written to all disks.
+static void
+disk_traffic(uint64_t *in, uint64_t *out)
+{
+  enum { SECTORS_PER_KIB = 2 };
+
+  *in = *out = 0;
+  for(struct blkdev *d = blk_next(0); d; d = blk_next(d)) {
+    *in += d->sectors_read / SECTORS_PER_KIB;
+    *out += d->sectors_written / SECTORS_PER_KIB;
+  }
+}
+
 static int
 show_vmstat(struct textbuf *t, int pid)
 {
   struct fault_stats f = fault_stats;
   struct spaces s = spaces_sum();
+  uint64_t in, out;
 
   text(t, "nr_free_pages %lu\nnr_anon_pages %lu\nnr_mapped %lu\n", frames_free(), s.anon, s.mapped);
   text(t, "nr_file_pages %lu\nnr_dirty %lu\nnr_writeback 0\n", mobj_total_cached(), mobj_total_dirty());
   text(t, "nr_shmem %lu\nnr_kernel_stack %lu\n", mobj_total_shmem(), (uint64_t)sched_threads() * KSTACK_KIB);
   text(t, "nr_page_table_pages %lu\nnr_slab_unreclaimable %lu\n", s.tables, kmem_pages());
+  disk_traffic(&in, &out);
+  text(t, "pgpgin %lu\npgpgout %lu\npswpin 0\npswpout 0\n", in, out);
   text(t, "pgfault %lu\npgmajfault %lu\n", f.minor + f.major, f.major);
   text(t, "fault_cow %lu\nfault_zero %lu\nfault_file %lu\n", f.cow, f.zero, f.file);
   text(t, "oom_kill %lu\n", trace_count(TRACE_OOM));

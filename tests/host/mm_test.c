@@ -793,6 +793,114 @@ TEST(promises_are_counted_and_refused)
   no_leak();
 }
 
+// ---- what was stored to, and touched
+
+static struct page_state
+state_at(struct aspace *as, vaddr_t va)
+{
+  struct page_state st;
+
+  rw_read(&as->lock);
+  aspace_page_state(as, region_find(as, va), va, &st);
+  rw_read_release(&as->lock);
+  return st;
+}
+
+static bool
+soft(struct aspace *as, vaddr_t va)
+{
+  return state_at(as, va).soft_dirty;
+}
+
+// With `hostile` the machine forgets entries: that must not look like "not stored to".
+static void
+soft_dirty_round(bool hostile)
+{
+  struct aspace *as = begin(), *child;
+  bool expected[64] = {0};
+  vaddr_t at;
+
+  fake_pmap_seed(hostile ? 99 : 0);
+  expect_eq(map_at(as, AT, 64, RW, 0, 0), 0);
+  for(int i = 0; i < 40; i++)
+    expect_eq(poke(as, AT + i * PAGE_SIZE, i), 0);
+  expect(soft(as, AT) && soft(as, AT + 50 * PAGE_SIZE));
+  aspace_soft_clear(as);
+  aspace_check(as);
+  for(int i = 0; i < 64; i++)
+    expect(!soft(as, AT + i * PAGE_SIZE));
+  srandom(hostile);
+  for(int n = 0; n < 300; n++) {
+    int i = random() % 64;
+
+    if(random() % 4 == 0) {
+      expect_eq(poke(as, AT + i * PAGE_SIZE + 1, n), 0);
+      expected[i] = true;
+    } else if(random() % 8 == 0) {
+      expect_eq(copyout(as, AT + i * PAGE_SIZE + 2, &n, 1, 0), 0);
+      expected[i] = true;
+    } else {
+      expect(peek(as, AT + i * PAGE_SIZE) >= 0);
+    }
+    for(int k = 0; k < 64; k++)
+      if(soft(as, AT + k * PAGE_SIZE) != expected[k])
+        test_fail(__FILE__, __LINE__, "step %d page %d: soft-dirty %d", n, k, !expected[k]);
+    if(n % 50 == 0)
+      aspace_check(as);
+    if(n % 100 == 99) {
+      aspace_soft_clear(as);
+      memset(expected, 0, sizeof expected);
+    }
+  }
+  aspace_soft_clear(as);
+  expect_eq(aspace_fork(as, &child), 0);
+  expect_eq(poke(child, AT, 1), 0);
+  expect(soft(child, AT) && !soft(as, AT) && !soft(child, AT + PAGE_SIZE));
+  expect_eq(poke(as, AT, 1), 0);
+  expect(soft(as, AT));
+  aspace_check(child);
+  aspace_unuse(child);
+  aspace_soft_clear(as);
+  expect_eq(aspace_remap(as, AT, 4 * PAGE_SIZE, 4 * PAGE_SIZE, REMAP_MAYMOVE | REMAP_FIXED, AT + STRETCH, &at), 0);
+  expect(soft(as, at) && !soft(as, AT + 5 * PAGE_SIZE)); // what moved is new there
+  fake_pmap_seed(0);
+  end(as);
+  no_leak();
+}
+
+TEST(stores_are_noticed)
+{
+  soft_dirty_round(false);
+  soft_dirty_round(true);
+}
+
+TEST(neighbours_come_as_old)
+{
+  struct aspace *as = begin();
+  struct mobj *obj = shm_create(40 * PAGE_SIZE, true);
+  int there = 0, used = 0;
+
+  for(int i = 0; i < 40; i++)
+    expect_eq(shm_reserve(obj, i), 0);
+  expect_eq(map_at(as, AT, 64, PROT_R, REGION_SHARED, obj), 0);
+  expect_eq(peek(as, AT + 35 * PAGE_SIZE), 0);
+  for(int i = 0; i < 64; i++) {
+    struct page_state st = state_at(as, AT + i * PAGE_SIZE);
+
+    there += st.present;
+    used += st.used;
+    expect(!st.present || (i >= 32 && i < 40)); // aligned, and not past the end
+  }
+  expect_eq(there, 8);
+  expect_eq(used, 1);
+  expect_eq(mobj_entered(obj, 36), 1);
+  expect_eq(mobj_entered(obj, 31), 0);
+  mobj_check(obj);
+  end(as);
+  mobj_put(obj);
+  no_leak();
+}
+
 TEST(every_allocation_fails_once)
 {
   static const struct {
