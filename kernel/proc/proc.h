@@ -333,7 +333,8 @@ void clone_release_parent(struct thread *t); // end of a vfork: exec and exit
 struct sighand *sighand_copy(struct sighand *h,
                              bool clear); // h 0: all default; clear: handlers become default. 0: no memory
 void sighand_put(struct sighand *h);
-void proc_user_start(void); // what a new user thread runs first: to user mode with t->regs
+void proc_user_start(void);   // what a new user thread runs first: to user mode with t->regs
+extern uint64_t vm_randomize; // (a) image.c: /proc/sys/kernel/randomize_va_space
 // ---- exec.c
 // From execve. 0: the registers are the new program's. flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.
 int proc_exec(struct dentry *at, const char *path, int flags, vaddr_t argv, vaddr_t envp);
@@ -520,6 +521,9 @@ int procmaps_maps(struct textbuf *t, int pid);    // procmaps.c
 int sysinfo_mounts(struct textbuf *t, int pid);   // sysinfo.c
 int sysinfo_mountinfo(struct textbuf *t, int pid);
 int procmaps_smaps(struct textbuf *t, int pid);
+int procmaps_rollup(struct textbuf *t, int pid);
+int64_t pagemap_read(int pid, struct uio *u, uint64_t *pos); // pagemap.c
+int clear_refs_store(int pid, const char *s, size_t n);
 // proclink.c, for procfs_hooks
 int proclink_exe(int pid, struct dentry **out);
 int proclink_cwd(int pid, struct dentry **out);
