@@ -157,7 +157,10 @@ sysfn sys_rt_sigpending, sys_rt_sigtimedwait, sys_rt_sigqueueinfo, sys_rt_tgsigq
 sysfn sys_membarrier;
 // ---- sys_time.c
 sysfn sys_nanosleep, sys_clock_nanosleep, sys_clock_gettime, sys_clock_getres, sys_clock_settime, sys_gettimeofday;
-sysfn sys_settimeofday, sys_time, sys_alarm, sys_setitimer, sys_getitimer, sys_restart_syscall;
+sysfn sys_settimeofday, sys_time, sys_restart_syscall;
+// ---- sys_timer.c
+sysfn sys_alarm, sys_setitimer, sys_getitimer, sys_timer_create, sys_timer_settime, sys_timer_gettime;
+sysfn sys_timer_getoverrun, sys_timer_delete;
 // ---- sys_limit.c
 void limit_memlock_publish(void); // the caller's CAP_IPC_LOCK came or went: what mm may lock for it now
 sysfn sys_prlimit64, sys_getrlimit, sys_setrlimit, sys_getrusage, sys_times;
