@@ -101,6 +101,8 @@ sysfn sys_read, sys_write, sys_readv, sys_writev, sys_pread64, sys_pwrite64, sys
 sysfn sys_pwritev2, sys_lseek;
 // ---- sys_copy.c
 sysfn sys_sendfile, sys_copy_file_range;
+// ---- sys_splice.c
+sysfn sys_splice, sys_tee, sys_vmsplice;
 // ---- sys_sync.c
 sysfn sys_sync, sys_syncfs, sys_fsync, sys_fdatasync, sys_fadvise64, sys_readahead, sys_truncate, sys_ftruncate;
 sysfn sys_fallocate, sys_sync_file_range;
