@@ -403,9 +403,11 @@ int pipe_create(struct file **rd, struct file **wr, unsigned flags);
 int fifo_open(struct inode *ip, struct file *f);
 int64_t pipe_size(struct file *f); // F_GETPIPE_SZ; -EBADF if no pipe
 int pipe_resize(struct file *f, uint64_t bytes);
-int pipe_unread(struct file *f); // FIONREAD
-void pipe_free(struct pipe *p);  // inode_free's; 0 is allowed
-void pipe_init(void);            // vfs_init's
+int pipe_unread(struct file *f);                                          // FIONREAD
+uint64_t pipe_peek(struct file *f, uint64_t skip, char *buf, uint64_t n); // f is a pipe, for both
+bool pipe_unread_bytes(struct file *f, const char *buf, uint64_t n);
+void pipe_free(struct pipe *p); // inode_free's; 0 is allowed
+void pipe_init(void);           // vfs_init's
 // ---- poll.c
 struct poll { // who waits on many queues: a thread (poll.c), or an epoll's item
   // stand in q, which is woken for `events`
