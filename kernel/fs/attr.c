@@ -111,7 +111,7 @@ falloc_valid(unsigned mode)
   }
 }
 
-// Set-id bits and times are changed first, so that the method stores them; a call that failed has not touched them.
+// A call that failed has touched neither set-id bits nor times.
 static int
 fallocate_locked(struct inode *ip, unsigned mode, uint64_t off, uint64_t len, bool keep_setid)
 {
@@ -124,6 +124,8 @@ fallocate_locked(struct inode *ip, unsigned mode, uint64_t off, uint64_t len, bo
     ip->mode = attr_without_setid(ip->mode);
   ip->mtime = ip->ctime = times_now();
   err = ip->ops->fallocate(ip, mode, off, len);
+  if(!err && ip->ops->setattr)
+    err = ip->ops->setattr(ip);
   if(err)
     attr_restore(ip, &old);
   return err;

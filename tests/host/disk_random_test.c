@@ -253,6 +253,7 @@ both_open(const char *a, int64_t *theirs)
   unsigned flags = O_RDWR | (rnd(3) ? O_CREAT : 0) | extra[rnd(6)];
   int slot = rnd(ORACLE_FILES);
   struct oracle_stat st = {0};
+  struct dentry *d;
   int64_t r;
 
   if(open_file[slot]) {
@@ -275,8 +276,10 @@ both_open(const char *a, int64_t *theirs)
   if(r < 0)
     open_file[slot] = 0;
   // Made, but there was no memory to open it: the name stays.
-  if(r == -ENOMEM && (flags & O_CREAT) && our_stat(a, &st) == 0)
+  if(r == -ENOMEM && (flags & O_CREAT) && namei(&root_ctx, 0, a, NAMEI_FOLLOW, &d) == 0) {
+    dentry_put(d);
     oracle_open(a, O_CREAT | O_RDWR, 0644, 0, 0, 0);
+  }
   if(r < 0 && *theirs >= 0)
     oracle_file_close(slot);
   return r;
