@@ -344,8 +344,9 @@ enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
 int vfs_rename(const struct namectx *c, struct dentry *oldat, const char *old, struct dentry *at, const char *path,
                unsigned flags);
 int64_t vfs_readlink(struct dentry *d, char *buf, size_t n);
-int vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr);       // cr 0: opened for writing already
-int vfs_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len); // opened for writing already
+int vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr);
+int vfs_ftruncate(struct file *f, uint64_t size);                             // a regular file, opened for writing
+int vfs_fallocate(struct file *f, unsigned mode, uint64_t off, uint64_t len); // opened for writing
 struct setattr { // which fields are given, and their values
   bool set_mode, set_uid, set_gid, set_atime, set_mtime;
   bool atime_now, mtime_now;
