@@ -13,8 +13,8 @@
 enum { DIRECT = 12, SECTORS = IMAGE_BLOCK / 512, SMALL_INODE = 128, EXTRA_NOW = 32, FAST_LINK = 60, ENTRY_HEAD = 8 };
 enum { STATE_CLEAN = 1, INCOMPAT_RECOVER = 4, JOURNAL_ERRNO = 0x20, JOURNAL_START = 0x1c, REF_MAX = 32000 };
 enum { FLAG_BAD = 0x1000 | 0x80000 | 0x10000000, ROOM_NAMES = 64 }; // hashed, extents, inline data: not made by us
-static const uint8_t entry_type[16] = {
-    [IMAGE_REG] = 1, [IMAGE_DIR] = 2, [IMAGE_CHR] = 3, [IMAGE_BLK] = 4, [IMAGE_FIFO] = 5, [IMAGE_SOCK] = 6, [IMAGE_LNK] = 7};
+static const uint8_t entry_type[16] = {[IMAGE_REG] = 1,  [IMAGE_DIR] = 2,  [IMAGE_CHR] = 3, [IMAGE_BLK] = 4,
+                                       [IMAGE_FIFO] = 5, [IMAGE_SOCK] = 6, [IMAGE_LNK] = 7};
 
 struct fsck {
   struct image im;
@@ -30,8 +30,7 @@ struct fsck {
   uint64_t mine;    // and how many blocks it has
 };
 
-static void __attribute__((format(printf, 2, 3)))
-found(struct fsck *f, const char *words, ...)
+static void __attribute__((format(printf, 2, 3))) found(struct fsck *f, const char *words, ...)
 {
   va_list ap;
 
