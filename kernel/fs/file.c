@@ -112,7 +112,7 @@ file_tag_punch(void *tag, uint64_t off, uint64_t len)
 {
   struct file *f = tag;
 
-  return vfs_fallocate(f->inode, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, off, len);
+  return vfs_fallocate(f, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, off, len);
 }
 
 const struct region_tag_ops file_region_tags = {

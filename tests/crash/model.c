@@ -93,6 +93,16 @@ file_free(struct mfile *f)
   free(f->block);
 }
 
+static void
+seen_forget(struct model *m)
+{
+  for(int i = 0; i < PROCS_MAX; i++)
+    for(int k = 0; k < SLOTS; k++) {
+      free(m->seen[i][k].text);
+      m->seen[i][k] = (struct seen){0};
+    }
+}
+
 void
 model_free(struct model *m)
 {
@@ -109,6 +119,7 @@ model_free(struct model *m)
     free(p->floor_size);
     free(p);
   }
+  seen_forget(m);
   free(m);
 }
 
@@ -589,6 +600,7 @@ slot_see(struct look *l, int proc, int slot, uint32_t ino)
   struct seen *s = &l->m->seen[proc][slot];
   char text[FACT_PATH];
 
+  free(s->text);
   *s = (struct seen){.ino = ino, .type = NONE};
   if(ip == 0)
     return;
@@ -665,11 +677,7 @@ look(struct model *m, const struct image *im)
 {
   const char *bad;
 
-  for(int i = 0; i < PROCS_MAX; i++)
-    for(int k = 0; k < SLOTS; k++) {
-      free(m->seen[i][k].text);
-      m->seen[i][k] = (struct seen){0};
-    }
+  seen_forget(m);
   for(int i = 0; i < PROCS_MAX; i++)
     if(m->proc[i] && (bad = look_proc(m, im, i)) != 0)
       return bad;
