@@ -1,9 +1,13 @@
 # lazy6: `make help` lists what there is.
 #
-# Variables: SMP MEM DISK APPEND ADD RUN KEEP QUIET CPU ACCEL QEMU_EXTRA (see tools/run -h), CC, KERNEL=release|debug|ubsan
+# Variables: SMP MEM DISK APPEND ADD XV6 RUN KEEP QUIET CPU ACCEL QEMU_EXTRA (see tools/run -h), CC, KERNEL=release|debug|ubsan
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
+ifneq ($(CPUS),)
+SMP ?= $(CPUS)
+export SMP
+endif
 
 CC     ?= gcc
 ifeq ($(origin CC),default)
@@ -37,6 +41,7 @@ $(B)/%.S.o: %.S Makefile
 
 include tests/host/host.mk
 include tests/fuzz/fuzz.mk
+include tests/crash/crash.mk
 
 # ---- kernel: linked twice, the second time with its own symbol table inside, so that a panic can name functions.
 KERNEL_ELF := $(B)/kernel.elf
@@ -96,9 +101,26 @@ kernel: $(KERNEL_ELF) ## the kernel only
 image: build/root.img ## the disk image only
 setup: ## install what is missing
 	@tools/setup run
-run: setup ## boot: a shell on a terminal, else the tour. SMP= MEM= APPEND= ADD= RUN= DISK= KEEP= QUIET= CPU= QEMU_EXTRA=
+run: setup ## boot: a shell on a terminal, else the tour. SMP= MEM= APPEND= ADD= XV6= RUN= DISK= KEEP= QUIET= CPU= QEMU_EXTRA=
 	@$(MAKE) --no-print-directory -s all $(if $(QUIET),>&2)
 	@tools/run $(KERNEL_ELF) build/root.img
+
+# ---- what a hand that knows xv6 types. These start with our own programs in /xv6 (XV6= names others), and Ctrl-P is
+# always the list of processes, as there is no shell in xv6 that would use it.
+.PHONY: qemu qemu-nox qemu-gdb qemu-nox-gdb grade
+QEMU_ENV = XV6="$(or $(XV6),user/xv6/programs)" SMP="$(or $(SMP),2)" APPEND="ctrlp $(APPEND)"
+qemu qemu-nox: setup
+	@$(MAKE) --no-print-directory -s all
+	@$(QEMU_ENV) tools/run $(KERNEL_ELF) build/root.img
+qemu-gdb qemu-nox-gdb: setup
+	@$(MAKE) --no-print-directory -s all
+	@rm -f build/gdb.sock; echo "*** Now run 'tools/gdb -a' in another window."
+	@GDB=1 $(QEMU_ENV) tools/run $(KERNEL_ELF) build/root.img
+grade: test
+qemu: ## as in xv6, with its programs in /xv6 (XV6=folder: yours); CPUS=n. The same is qemu-nox
+qemu-gdb: ## the same, waiting for a debugger
+grade: ## the same as test
+
 clean: ## remove everything built
 	rm -rf build
 help: ## this list
@@ -123,7 +145,7 @@ build/tests/tests/all: tests/guest/all.sh
 	@cp $< $@; chmod +x $@
 
 .PHONY: test test-linux soak
-test: setup-test all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) ## all tests; T="-s SUITE -k WORD" for some (tests/run -h)
+test: setup-test all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) crash-build ## all tests; T="-s SUITE -k WORD" for some (tests/run -h)
 	@HOST_TESTS="$(HOST_TESTS)" FUZZERS="$(FUZZERS)" KERNEL=$(KERNEL) tests/run $(T)
 test-linux: $(GUEST) ## the guest tests on this Linux, which is their oracle
 	@build/tests/tests/all

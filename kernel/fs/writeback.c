@@ -52,7 +52,7 @@ writeback_now(void)
 
   if(now > age)
     n = write_older(now - age);
-  while(balance_over_background() && (some = write_older(clock_now())) > 0)
+  while(balance_over_background() && (some = write_older(clock_now() + 1)) > 0)
     n += some;
   inode_disown_clean(0);
   return n;

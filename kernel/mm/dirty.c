@@ -163,8 +163,10 @@ flush_try(struct mobj *obj, struct page **pg, int n)
 static void
 flush_failed(struct mobj *obj, int err)
 {
-  obj->backoff = min(max(2 * obj->backoff, HOLDOFF_FIRST), HOLDOFF_LAST);
-  atomic_set(&obj->holdoff, clock_now() + obj->backoff);
+  uint64_t wait = min(max(2 * atomic_get(&obj->backoff), HOLDOFF_FIRST), HOLDOFF_LAST);
+
+  atomic_set(&obj->backoff, wait);
+  atomic_set(&obj->holdoff, clock_now() + wait);
   errseq_set(&obj->errseq, err);
   if(obj->errseq_all)
     errseq_set(obj->errseq_all, err);
@@ -188,7 +190,7 @@ mobj_flush(struct mobj *obj, struct page **pg, int n)
   if(r)
     flush_failed(obj, r);
   else if(atomic_get(&obj->nbad) == 0)
-    obj->backoff = 0;
+    atomic_set(&obj->backoff, 0);
   balance_wake();
   return r;
 }
@@ -325,7 +327,7 @@ mobj_dirty_oldest(uint64_t before)
   }
   if(obj) {
     list_del(&obj->dirty);
-    obj->dirtied = clock_now();
+    obj->dirtied = max(clock_now(), before); // so that who goes on with the same time comes to its end
     list_add_tail(&dirty_list, &obj->dirty);
   }
   spin_release(&dirty_lock);

@@ -149,6 +149,8 @@ reclaim_thread(void *unused)
 
   for(;;) {
     wait_event(&kick, atomic_get(&wanted), WAIT_ALWAYS, NEVER);
+    if(balance_over_background()) // less memory: less of it may be dirty
+      balance_kick();
     for(pause = PAUSE_FIRST; frames_free() < high;) {
       if(reclaim_round() > 0) {
         pause = PAUSE_FIRST;

@@ -505,6 +505,12 @@ static const struct proc_file files[] = {
     {0},
 };
 
+static bool
+may_set(void)
+{
+  return cred_capable(CAP_SYS_ADMIN);
+}
+
 void
 procinfo_init(void)
 {
@@ -512,6 +518,7 @@ procinfo_init(void)
       .top = sysinfo_top,
       .per_pid = files,
       .next_pid = next_pid,
+      .may_set = may_set,
       .pid_exists = pid_exists,
       .self_pid = self_pid,
       .self_tid = self_tid,

@@ -75,13 +75,13 @@ touched(int sig, void *info, void *context)
     __signal(sig, 0); // the disk failed: the next try ends the program
 }
 
-// Near the hint; else where an int can hold the address, which programs rely on; else anywhere.
+// At the hint; else where an int can hold the address, which programs rely on; else anywhere.
 static long
 place(ulong hint, ulong length, int prot, int flags, int fd, long offset)
 {
   long at = -1;
 
-  if(hint) {
+  if(hint && hint < KERNBASE && hint + length <= KERNBASE) {
     at = __call(LINUX_MMAP, hint, length, prot, flags, (long)fd, offset);
     if(at >= 0 && (ulong)at != hint) {
       __call(LINUX_MUNMAP, at, length);

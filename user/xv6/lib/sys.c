@@ -254,7 +254,8 @@ read(int fd, void *buf, int n)
 {
   long r = n < 0 ? -1 : __call(LINUX_READ, (long)fd, buf, (long)n);
 
-  return r == -LINUX_EISDIR ? entries(fd, buf, n) : result(r);
+  // Where a directory ends, its position may be so large that the kernel dislikes that first.
+  return r == -LINUX_EISDIR || r == -LINUX_EINVAL ? entries(fd, buf, n) : result(r);
 }
 
 int

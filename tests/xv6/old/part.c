@@ -1,0 +1,6 @@
+// part.c -- no program: it has no main.
+int
+part(void)
+{
+  return 1;
+}
