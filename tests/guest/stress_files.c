@@ -1,5 +1,5 @@
 // stress_files.c -- files on the disk cut while programs store to them through mappings. What it leaves in /var/tmp is looked
-// at from outside when the machine is off: tests/run, suite images.
+// at from outside when the machine is off: tests/run, suite cut.
 #include "rules.h"
 #include "stress.h"
 
