@@ -120,6 +120,7 @@ struct ext3_info {                 // inode.priv
   uint32_t flags, generation, acl; // (I) enum ext3_flag; the attribute block or 0
   bool fast_link;                  // (c) a symlink whose text lies in `block`
   uint64_t disksize;               // (B) bytes, as the disk has it or will: at most obj.size
+  bool cutting;                    // (B) disksize has been lowered, obj.size has not yet: no new block raises it again
   uint64_t last;                   // (B) file block allocated last, and where it went
   uint32_t last_at;                // (B)
   uint32_t tid;                    // (a) transaction that changed the inode last
