@@ -65,7 +65,7 @@ reserve_insert(struct mobj *obj, uint64_t idx, struct spare *sp)
   if(done) {
     lru_remove(pg);
     page_set(pg, PAGE_UPTODATE | PAGE_BACKED);
-    mobj_dirty(obj, pg);
+    mobj_dirty_locked(obj, pg);
   }
   spin_release(&obj->lock);
   if(done)
