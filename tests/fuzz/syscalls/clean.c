@@ -154,7 +154,7 @@ remove_in(int dir, int top, int depth)
 static void
 empty(const char *dir)
 {
-  struct stat st;
+  struct stat st = {0};
 
   for(int i = 0; i < 1000; i++) {
     int fd = open(dir, O_RDONLY | O_DIRECTORY);
@@ -173,8 +173,13 @@ empty(const char *dir)
 void
 clean_files(void)
 {
+  static const char *const anybodys[] = {"/tmp", "/var/tmp", "/dev/shm"}; // a worker's way up may have led there
+
   empty(disk_dir);
   empty(mem_dir);
+  for(size_t i = 0; i < sizeof(anybodys) / sizeof(anybodys[0]) && geteuid() == 0; i++)
+    empty(anybodys[i]);
+  mkdir(mem_dir, 01777);
   chmod(disk_dir, 01777);
   chmod(mem_dir, 01777);
 }
