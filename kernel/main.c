@@ -103,6 +103,7 @@ kernel_main(void)
   proc_init();
   futex_init();
   sysvshm_init();
+  signalfd_init();
   vfs_init();
   ext3_init();
   tmpfs_init();

@@ -31,6 +31,7 @@ file_alloc(const struct file_ops *ops, unsigned flags)
   f->flags = flags;
   f->ops = ops;
   sleep_init(&f->poslock, "file position", RANK_FILE_POS);
+  list_init(&f->watchers);
   return f;
 }
 
@@ -46,6 +47,8 @@ file_put(struct file *f)
 {
   if(atomic_sub(&f->ref, 1) > 0)
     return;
+  if(!list_empty(&f->watchers)) // nobody can add one: that takes a reference
+    epoll_forget(f);
   if(f->ops->release)
     f->ops->release(f);
   if(f->inode)

@@ -12,7 +12,8 @@ char *dname_new(const char *s, size_t len);
 char *dname_get(char *text);
 void dname_put(char *text);
 void names_init(void); // names.c
-void file_init(void);  // file.c
+void anonfile_init(void);
+void file_init(void); // file.c
 // Open d without asking for permission: the caller did, or has just made it.
 int file_open_checked(struct dentry *d, unsigned flags, const struct cred *cr, struct file **out);
 void dentry_forget_fs(struct fs *fs);       // drop unused dentries of one file system; may sleep

@@ -197,16 +197,47 @@ advise_populate(struct aspace *as, vaddr_t lo, vaddr_t hi, int want)
   return r == -EIO ? -EFAULT : r;
 }
 
-// Advice that changes nothing here, over a range that must be mapped all the same.
-static int
-advise_nothing(struct aspace *as, vaddr_t lo, vaddr_t hi)
+// Forget that the program touched pages of [lo, hi), so that reclaim finds them first.
+static void
+forget_use(struct aspace *as, vaddr_t lo, vaddr_t hi)
 {
-  int r;
+  struct spinlock *lock;
+  vaddr_t end;
 
-  rw_read(&as->lock);
-  r = regions_cover(as, lo, hi) ? 0 : -ENOMEM;
+  for(rw_read(&as->lock); (lo = pmap_next(as->pmap, lo, hi)) < hi; lo = end) {
+    end = min(hi, stretch_end(lo));
+    lock = aspace_slot_lock(as, lo);
+    spin_acquire(lock);
+    for(; lo < end; lo += PAGE_SIZE)
+      pmap_used(as->pmap, lo);
+    spin_release(lock);
+    thread_relax();
+  }
   rw_read_release(&as->lock);
-  return r;
+}
+
+// COLD: these pages will not be used soon. PAGEOUT: write and drop them now, those of files that no other program uses;
+// anonymous memory has nowhere to go.
+static int
+advise_cold(struct aspace *as, vaddr_t lo, vaddr_t hi, bool out)
+{
+  struct aspace_part part;
+  int err = 0, r = 0;
+
+  for(; lo < hi && r == 0 && aspace_part(as, lo, hi, &part, &err); lo = part.hi) {
+    uint64_t end = part.idx + ((part.hi - part.lo) >> PAGE_SHIFT);
+
+    if(part.flags & REGION_LOCKED)
+      r = -EINVAL;
+    else
+      forget_use(as, part.lo, part.hi);
+    if(r == 0 && out && part.obj) {
+      mobj_sync(part.obj, part.idx, end); // an error is told by fsync
+      mobj_page_out(part.obj, part.idx, end);
+    }
+    aspace_part_put(&part);
+  }
+  return r ? r : err;
 }
 
 int
@@ -227,8 +258,8 @@ aspace_advise(struct aspace *as, vaddr_t lo, vaddr_t hi, int advice)
   case ADVISE_DODUMP: return aspace_set_flags(as, lo, hi, 0, REGION_DONTDUMP);
   case ADVISE_WIPEONFORK: return advise_wipe(as, lo, hi);
   case ADVISE_KEEPONFORK: return aspace_set_flags(as, lo, hi, 0, REGION_WIPEONFORK);
-  case ADVISE_COLD:
-  case ADVISE_PAGEOUT: return advise_nothing(as, lo, hi); // reclaim finds cold pages by itself, and anonymous ones stay
+  case ADVISE_COLD: return advise_cold(as, lo, hi, false);
+  case ADVISE_PAGEOUT: return advise_cold(as, lo, hi, true);
   case ADVISE_POPULATE_READ: return advise_populate(as, lo, hi, PROT_R);
   case ADVISE_POPULATE_WRITE: return advise_populate(as, lo, hi, PROT_W);
   default: return -EINVAL; // huge pages among them: there are none

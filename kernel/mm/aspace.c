@@ -151,6 +151,7 @@ aspace_part(struct aspace *as, vaddr_t lo, vaddr_t hi, struct aspace_part *part,
     part->tag = r->tag ? region_tags->hold(r->tag) : 0;
     part->idx = region_index(r, part->lo);
     part->flags = r->flags;
+    part->prot = r->prot;
     part->maxprot = r->maxprot;
   }
   rw_read_release(&as->lock);

@@ -82,7 +82,7 @@ fork_region(struct forkctx *f, struct region *r)
     return 0;
   copy = fork_take(f);
   region_dup(copy, r);
-  copy->flags &= ~REGION_LOCKED; // a child inherits no memory locks
+  copy->flags &= ~(REGION_LOCKED | REGION_ONFAULT); // a child inherits no memory locks
   region_link(f->child, copy);
   region_attach(copy, r);
   return r->flags & (REGION_SHARED | REGION_WIPEONFORK) ? 0 : fork_slots(f, r);

@@ -282,7 +282,7 @@ aspace_brk(struct aspace *as, vaddr_t want)
     if(ok)
       now = as->brk = want;
   }
-  ok = ok && hi > lo && (as->map_flags & REGION_LOCKED);
+  ok = ok && hi > lo && (as->map_flags & (REGION_LOCKED | REGION_ONFAULT)) == REGION_LOCKED;
   rw_write_release(&as->lock);
   regions_release(&gone);
   regions_unreserve(spare, SPARES);

@@ -118,7 +118,7 @@ move_leave_behind(struct remap *m, const struct region *moved, uint64_t pgoff, i
   r->start = m->old;
   r->end = m->old + m->old_len;
   r->pgoff = pgoff;
-  r->flags = flags & ~REGION_LOCKED;
+  r->flags = flags & ~(REGION_LOCKED | REGION_ONFAULT);
   region_insert(m->as, r);
 }
 
@@ -234,7 +234,7 @@ remap_grow(struct remap *m, struct region *r) REQUIRES(m->as->lock)
   err = more ? aspace_room(m->as, more >> PAGE_SHIFT, r->prot, r->flags) : 0;
   if(err)
     return err;
-  m->locked = more && (r->flags & REGION_LOCKED);
+  m->locked = more && (r->flags & (REGION_LOCKED | REGION_ONFAULT)) == REGION_LOCKED;
   if(m->flags & (REMAP_FIXED | REMAP_DONTUNMAP))
     return remap_move(m);
   if(m->old + m->old_len == r->end && end <= USER_TOP && region_fits(m->as, r->end, end)) {

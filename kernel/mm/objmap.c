@@ -118,6 +118,35 @@ mobj_unmap_idle(struct mobj *obj, uint64_t lo, uint64_t hi)
   return !used;
 }
 
+// The page at idx if it is there, clean and was to be had BUSY; referenced.
+static struct page *
+page_out_take(struct mobj *obj, uint64_t *idx, uint64_t hi)
+{
+  struct page *pg = 0;
+  uintptr_t word;
+
+  spin_acquire(&obj->lock);
+  for(; pg == 0 && radix_next(&obj->pages, idx, hi, &word); ++*idx)
+    if(!page_test((struct page *)word, PAGE_DIRTY) && page_busy_try((struct page *)word))
+      pg = page_get((struct page *)word);
+  spin_release(&obj->lock);
+  return pg;
+}
+
+void
+mobj_page_out(struct mobj *obj, uint64_t lo, uint64_t hi)
+{
+  struct page *pg;
+
+  while((pg = page_out_take(obj, &lo, hi)) != 0) {
+    if(mobj_unmap_idle(obj, pg->idx, pg->idx + 1))
+      mobj_drop(obj, pg);
+    page_busy_clear(pg);
+    page_put(pg);
+    thread_relax();
+  }
+}
+
 void
 mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi)
 {

@@ -212,6 +212,7 @@ struct thread {
     uint64_t deadline, arg[4];
   } restart;                // (t) ERESTART_RESTARTBLOCK
   uint64_t strace;          // (t) trace this one's calls
+  int mempolicy;            // (t) Linux's number; sys_numa.c
   struct vfork_wait *vfork; // (t) the parent that waits for our exec or exit (clone.c)
 };
 
@@ -241,6 +242,7 @@ struct proc {                            // thread group
   int stop_sig;                                      // (P)
   int exit_signal;                                   // (L) to the parent; SIGCHLD
   struct waitq wait;                                 // children's changes
+  struct waitq ended;                                // woken when it became a zombie, and when it was reaped
   struct file *exe;                                  // (P) referenced, write denied
   struct rlimit rlim[RLIMITS];                       // (P)
   bool execed;                                       // (P) since fork, for setpgid
@@ -416,6 +418,13 @@ void signal_mask_until_return(const sigset *mask); // ppoll, pselect: the old ma
 sigset signal_waiting_set(void);                   // rt_sigpending
 // sig_pending anew, after a change of mask or queues. t->proc->lock is held (asserted: clang knows it by other names).
 void signal_recalc(struct thread *t);
+int signal_dequeue(sigset among, struct siginfo *si); // take one that waits, blocked or not: its number, 0: none
+bool signal_pending_among(sigset among);
+// ---- signalfd.c
+void signalfd_init(void);
+void signalfd_notify(void); // a signal became pending; any lock below RANK_WAITQ may be held
+int signalfd_create(sigset set, unsigned flags, struct file **out);
+int signalfd_change(struct file *f, sigset set); // -EINVAL: none
 // arch/sigframe.c
 int sigframe_build(struct regs *r, int sig, const struct siginfo *si, const struct sigaction *sa,
                    sigset mask);                       // 0 or -EFAULT: SIGSEGV
@@ -486,6 +495,7 @@ enum {
   CAP_SYS_RESOURCE,
   CAP_SYS_TIME,
   CAP_SYS_TTY_CONFIG,
+  CAP_WAKE_ALARM = 35,
   CAP_CHECKPOINT_RESTORE = 40,
   CAPS = 41
 };

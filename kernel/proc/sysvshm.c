@@ -372,7 +372,7 @@ sysvshm_attach(int id, vaddr_t addr, int flags)
   rq.tag = s->file;
   err = aspace_map(as, &rq, &at);
   seg_drop(s);
-  if(err == 0 && (as->map_flags & REGION_LOCKED))
+  if(err == 0 && (as->map_flags & (REGION_LOCKED | REGION_ONFAULT)) == REGION_LOCKED)
     aspace_populate(as, at, at + rq.len, PROT_N); // what cannot be had now comes with the faults
   return err == -EEXIST ? -EINVAL : err ? err : (int64_t)at;
 }

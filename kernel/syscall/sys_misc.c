@@ -7,7 +7,7 @@
 
 // ---- names
 
-static struct spinlock uts_lock = SPINLOCK_INIT("uts", RANK_SPIN_FIRST);
+static struct spinlock uts_lock = SPINLOCK_INIT("uts", RANK_JOURNAL);
 static struct utsname uts = {
     // (uts_lock) nodename and domainname; the rest is constant
     .sysname = "Linux",        .nodename = "lazy6", .release = "6.1.0-lazy6",

@@ -170,7 +170,8 @@ mmap_commit(struct mapping *m)
   if(e)
     return e;
   // M36: what cannot be made present now is left to the faults.
-  if(m->flags & MAP_LOCKED || (m->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+  if((m->flags & MAP_LOCKED && !(as->map_flags & REGION_ONFAULT)) ||
+     (m->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
     mlock_populate(as, at, at + m->rq.len);
   return at;
 }
@@ -297,19 +298,24 @@ sys_mremap(const uint64_t *a)
 
 enum { MADV_LAST_POSIX = 4, MADV_FIRST_LINUX = 8, MADV_LAST = 25 };
 
-int64_t
-sys_madvise(const uint64_t *a)
+int
+madvise_range(struct aspace *as, vaddr_t lo, uint64_t len, int advice)
 {
-  int advice = a[2];
-  vaddr_t lo = a[0], hi = lo + page_up(a[1]);
+  vaddr_t hi = lo + page_up(len);
 
   if(advice < 0 || advice > MADV_LAST || (advice > MADV_LAST_POSIX && advice < MADV_FIRST_LINUX)) // A02
     return -EINVAL;
-  if(!page_aligned(lo) || (a[1] && !page_up(a[1])) || hi < lo) // A01, A04
+  if(!page_aligned(lo) || (len && !page_up(len)) || hi < lo) // A01, A04
     return -EINVAL;
   if(hi == lo) // A03
     return 0;
-  return aspace_advise(user_as(), lo, hi, advice);
+  return aspace_advise(as, lo, hi, advice);
+}
+
+int64_t
+sys_madvise(const uint64_t *a)
+{
+  return madvise_range(user_as(), a[0], a[1], a[2]);
 }
 
 // One page of answers at a time.

@@ -1,0 +1,18 @@
+# The crash tests: a guest whose disk writes are recorded, and every state that a power cut may leave of them.
+CRASH := build/crash
+CRASH_HOST = $(addprefix tests/crash/,states.c log.c model.c run.c) tests/host/ext3_image.c tests/host/ext3_fsck.c tests/host/hosttree.c $(JOURNAL_HOST)
+
+$(CRASH)/states: $(CRASH_HOST) $(wildcard tests/crash/*.h tests/host/*.h kernel/*/*.h kernel/*/*/*.h) Makefile tests/crash/crash.mk
+	@mkdir -p $(@D)
+	@echo "  host    $@"; $(HOST_CC) $(HOST_COMMON) -O2 $(filter %.c,$(CRASH_HOST)) -o $@ -lpthread
+$(CRASH)/workload: $(addprefix tests/crash/,workload.c scenes.c manifest.c scenes.h facts.h manifest.h)
+	@mkdir -p $(@D)
+	@echo "  musl    $@"; $(MUSL) $(GFLAGS) -O2 $(filter %.c,$^) -o $@
+$(CRASH)/linux_init: tests/crash/linux_init.c
+	@mkdir -p $(@D)
+	@echo "  musl    $@"; $(MUSL) $(GFLAGS) $< -o $@
+
+.PHONY: crash crash-build
+crash-build: $(CRASH)/states $(CRASH)/workload $(CRASH)/linux_init
+crash: setup-test kernel crash-build ## crash tests: at least 10,000 states of a disk after power cuts, and 50 live ones
+	@KERNEL=$(KERNEL) tests/crash/crash.py $(T)
