@@ -54,8 +54,20 @@ number(struct ctx *c)
 uint64_t
 wild(struct ctx *c)
 {
-  static const uint64_t odd[] = {0, 1, 0xfff, 0x1000, 0x7fffffffffff, 0x7ffffffff000, 0x7fffffffe000, 0x800000000000, 0xffff800000000000,
-                                 0xffffffff80000000, -4096ull, -8ull, -1ull, 0x8000000000000000};
+  static const uint64_t odd[] = {0,
+                                 1,
+                                 0xfff,
+                                 0x1000,
+                                 0x7fffffffffff,
+                                 0x7ffffffff000,
+                                 0x7fffffffe000,
+                                 0x800000000000,
+                                 0xffff800000000000,
+                                 0xffffffff80000000,
+                                 -4096ull,
+                                 -8ull,
+                                 -1ull,
+                                 0x8000000000000000};
   uint64_t base = PLAY + PLAY_STRETCH * below(c, PLAY_STRETCHES + 1);
 
   switch(below(c, 10)) {
@@ -91,16 +103,64 @@ place(struct ctx *c, const void *data, size_t n)
 
 // ---- Names
 
-static const char *const local[] = {"f0", "f1", "f2", "f3", "d0", "d1", "d0/f0", "d0/f1", "d0/d1", "l0", "l1", "loop0", "loop1/x", "fifo",
-                                    "ghost", "d0/ghost", "f0/x", ".", "./d0//f1", "d0/./d1/f2", "hard", "sock", "prog"};
-static const char *const machine[] = {
-    "/proc/self/maps", "/proc/self/smaps", "/proc/self/stat", "/proc/self/status", "/proc/self/fd", "/proc/self/fd/3", "/proc/self/exe",
-    "/proc/self/environ", "/proc/self/cmdline", "/proc/self/task", "/proc/self", "/proc/thread-self", "/proc/self/root", "/proc/self/cwd",
-    "/proc/self/mem", "/proc/self/pagemap", "/proc/self/clear_refs", "/proc/self/oom_score_adj", "/proc/self/statm", "/proc/self/limits",
-    "/proc/meminfo", "/proc/vmstat", "/proc/mounts", "/proc/stat", "/proc/diskstats", "/proc/trace", "/proc/sysvipc/shm", "/proc/1/maps",
-    "/proc/99999", "/proc/sys/vm/max_map_count", "/proc", "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
-    "/dev/console", "/dev/ttyS0", "/dev/kmsg", "/dev/stdin", "/bin/true", "/bin/sh", "/etc/passwd", "/dev/shm/hostile"};
-static const char *const upward[] = {"/", "/dev", "/etc", "..", "../..", "d0/../..", "/dev/vda", "/proc/self/root/etc", "up", "root/dev"};
+static const char *const local[] = {"f0",    "f1", "f2",       "f3",         "d0",      "d1",   "d0/f0", "d0/f1",
+                                    "d0/d1", "l0", "l1",       "loop0",      "loop1/x", "fifo", "ghost", "d0/ghost",
+                                    "f0/x",  ".",  "./d0//f1", "d0/./d1/f2", "hard",    "sock", "prog"};
+static const char *const machine[] = {"/proc/self/maps",
+                                      "/proc/self/smaps",
+                                      "/proc/self/stat",
+                                      "/proc/self/status",
+                                      "/proc/self/fd",
+                                      "/proc/self/fd/3",
+                                      "/proc/self/exe",
+                                      "/proc/self/environ",
+                                      "/proc/self/cmdline",
+                                      "/proc/self/task",
+                                      "/proc/self",
+                                      "/proc/thread-self",
+                                      "/proc/self/mem",
+                                      "/proc/self/pagemap",
+                                      "/proc/self/clear_refs",
+                                      "/proc/self/oom_score_adj",
+                                      "/proc/self/statm",
+                                      "/proc/self/limits",
+                                      "/proc/meminfo",
+                                      "/proc/vmstat",
+                                      "/proc/mounts",
+                                      "/proc/stat",
+                                      "/proc/diskstats",
+                                      "/proc/trace",
+                                      "/proc/sysvipc/shm",
+                                      "/proc/1/maps",
+                                      "/proc/99999",
+                                      "/proc/sys/vm/max_map_count",
+                                      "/proc",
+                                      "/dev/null",
+                                      "/dev/zero",
+                                      "/dev/full",
+                                      "/dev/random",
+                                      "/dev/urandom",
+                                      "/dev/tty",
+                                      "/dev/console",
+                                      "/dev/ttyS0",
+                                      "/dev/kmsg",
+                                      "/dev/stdin",
+                                      "/bin/true",
+                                      "/bin/sh",
+                                      "/etc/passwd",
+                                      "/dev/shm/hostile"};
+static const char *const upward[] = {"/",
+                                     "/dev",
+                                     "/etc",
+                                     "..",
+                                     "../..",
+                                     "d0/../..",
+                                     "/dev/vda",
+                                     "/proc/self/root",
+                                     "/proc/self/cwd",
+                                     "/proc/self/root/etc",
+                                     "up",
+                                     "root/dev"};
 
 static uint64_t
 long_path(struct ctx *c)
@@ -119,7 +179,8 @@ static uint64_t
 rooted_path(struct ctx *c, const char *dir)
 {
   char s[256];
-  int n = snprintf(s, sizeof(s), "%s/w%d/%s", dir, one_in(c, 4) && !c->root ? (int)below(c, board->slots) : (int)(c->slot - board->slot),
+  int n = snprintf(s, sizeof(s), "%s/w%d/%s", dir,
+                   one_in(c, 4) && !c->root ? (int)below(c, board->slots) : (int)(c->slot - board->slot),
                    local[below(c, sizeof(local) / sizeof(local[0]))]);
 
   return place(c, s, n + 1);
@@ -232,19 +293,30 @@ bits_of(struct ctx *c, const uint32_t *bits, int n)
 static uint64_t
 map_flags(struct ctx *c)
 {
-  static const uint32_t extra[] = {MAP_FIXED, 0x100000, MAP_NORESERVE, MAP_POPULATE, MAP_LOCKED, MAP_GROWSDOWN, MAP_STACK, MAP_NONBLOCK,
-                                   0x40 /* MAP_32BIT */, MAP_DENYWRITE, 0x40000 /* MAP_HUGETLB */, 0x80000 /* MAP_SYNC */};
+  static const uint32_t extra[] = {MAP_FIXED,
+                                   0x100000,
+                                   MAP_NORESERVE,
+                                   MAP_POPULATE,
+                                   MAP_LOCKED,
+                                   MAP_GROWSDOWN,
+                                   MAP_STACK,
+                                   MAP_NONBLOCK,
+                                   0x40 /* MAP_32BIT */,
+                                   MAP_DENYWRITE,
+                                   0x40000 /* MAP_HUGETLB */,
+                                   0x80000 /* MAP_SYNC */};
 
   if(one_in(c, 12))
     return number(c);
-  return (one_in(c, 8) ? 3 : 1 + below(c, 2)) | (one_in(c, 3) ? 0 : MAP_ANONYMOUS) | bits_of(c, extra, sizeof(extra) / sizeof(extra[0]));
+  return (one_in(c, 8) ? 3 : 1 + below(c, 2)) | (one_in(c, 3) ? 0 : MAP_ANONYMOUS) |
+         bits_of(c, extra, sizeof(extra) / sizeof(extra[0]));
 }
 
 static uint64_t
 open_flags(struct ctx *c)
 {
-  static const uint32_t extra[] = {O_CREAT,   O_CREAT,    O_EXCL,   O_TRUNC, O_APPEND, O_NONBLOCK, O_DIRECTORY, O_NOFOLLOW,
-                                   O_CLOEXEC, O_PATH,     O_DIRECT, O_SYNC,  O_NOCTTY, 020200000 /* O_TMPFILE */};
+  static const uint32_t extra[] = {O_CREAT,   O_CREAT, O_EXCL,   O_TRUNC, O_APPEND, O_NONBLOCK, O_DIRECTORY, O_NOFOLLOW,
+                                   O_CLOEXEC, O_PATH,  O_DIRECT, O_SYNC,  O_NOCTTY, 020200000 /* O_TMPFILE */};
 
   if(one_in(c, 16))
     return number(c);

@@ -22,7 +22,8 @@ static unsigned turn;
 // the stack holds, so that a parent that shares the stack finds its own frames as they were.
 __asm__(".text\nbirth_raw:\n"
         "push %rbx\npush %r12\nmov %rdx, %rbx\nmov %rcx, %r12\nmov %rdi, %rax\nmov %rsi, %r11\n"
-        "mov (%r11), %rdi\nmov 8(%r11), %rsi\nmov 16(%r11), %rdx\nmov 24(%r11), %r10\nmov 32(%r11), %r8\nmov 40(%r11), %r9\n"
+        "mov (%r11), %rdi\nmov 8(%r11), %rsi\nmov 16(%r11), %rdx\nmov 24(%r11), %r10\nmov 32(%r11), %r8\nmov 40(%r11), "
+        "%r9\n"
         "syscall\ntest %rax, %rax\njz 1f\npop %r12\npop %rbx\nret\n"
         "1: xor %ebp, %ebp\nsub $512, %rsp\nand $-16, %rsp\nmov %r12, %rdi\ncall *%rbx\nhlt\n");
 int64_t birth_raw(long nr, const uint64_t *a, void (*fn)(void *), void *arg);

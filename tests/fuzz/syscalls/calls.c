@@ -120,7 +120,7 @@ static const struct call fine[] = {
     {"chroot", .rare = SELDOM, .kind = {PATH}},
     {"syslog", .kind = {S_SYSLOG, OUT, SIZE}},
     {"sync", .rare = SELDOM, .kind = {ARG_END}},
-    {"mount", .kind = {FSTYPE, MNTDIR, FSTYPE, HEX, PTR}},
+    {"mount", .kind = {FSTYPE, MNTDIR, FSTYPE, S_MOUNT, PTR}},
     {"umount2", .kind = {MNTDIR, S_SMALL}},
     {"readahead", .kind = {FD, OFF, SIZE}},
     {"fadvise64", .kind = {FD, OFF, OFF, S_SMALL}},
@@ -207,9 +207,10 @@ spared(int64_t pid)
 static bool
 root_may_name(const struct call *k, uint64_t *a)
 {
-  static const char *const looks[] = {"stat",    "lstat",      "access",     "readlink",  "statfs", "newfstatat", "statx",
-                                      "execve",  "execveat",   "readlinkat", "faccessat", "faccessat2", "getxattr", "listxattr",
-                                      "lgetxattr", "llistxattr", 0};
+  static const char *const looks[] = {
+      "stat",     "lstat",      "access",    "readlink",   "statfs",   "newfstatat", "statx",     "execve",
+      "execveat", "readlinkat", "faccessat", "faccessat2", "getxattr", "listxattr",  "lgetxattr", "llistxattr",
+      0};
   enum { HARMLESS = O_CLOEXEC | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW | O_PATH | O_NOCTTY };
 
   if(strcmp(k->name, "open") == 0)
@@ -224,7 +225,7 @@ root_may_name(const struct call *k, uint64_t *a)
 bool
 call_allowed(struct ctx *c, const struct call *k, uint64_t *a)
 {
-  static const char *const never[] = {"chmod",  "fchmod",  "fchmodat",     "chown",         "fchown", "lchown",
+  static const char *const never[] = {"chmod",    "fchmod", "fchmodat",     "chown",         "fchown", "lchown",
                                       "fchownat", "fchdir", "settimeofday", "clock_settime", "reboot", 0};
   static const char *const one_pid[] = {"kill", "tkill", "rt_sigqueueinfo", "prlimit64", 0};
   static const char *const two_pids[] = {"tgkill", "rt_tgsigqueueinfo", 0};

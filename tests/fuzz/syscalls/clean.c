@@ -184,6 +184,31 @@ clean_files(void)
   chmod(mem_dir, 01777);
 }
 
+// Names below dir that are younger than the harness: what a count of inodes that is wrong may come from.
+void
+clean_tell(const char *dir, long since)
+{
+  DIR *d = opendir(dir);
+  struct dirent *e;
+  struct stat st;
+  char path[LINE];
+
+  while(d && (e = readdir(d)) != 0) {
+    if(strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+      continue;
+    snprintf(path, sizeof(path), "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, e->d_name);
+    if(lstat(path, &st) < 0)
+      continue;
+    if(st.st_ctime >= since)
+      say("  %s, mode %o, %d links, %lld bytes, owner %d", path, st.st_mode, (int)st.st_nlink, (long long)st.st_size,
+          (int)st.st_uid);
+    if(S_ISDIR(st.st_mode) && strcmp(path, "/proc") != 0)
+      clean_tell(path, since);
+  }
+  if(d)
+    closedir(d);
+}
+
 // ---- Mounts below our folders
 
 static int

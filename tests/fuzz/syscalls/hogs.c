@@ -181,7 +181,7 @@ orphans(struct ctx *c) // generations that die, each leaving one
 void
 hog(struct ctx *c)
 {
-  static void (*const all[])(struct ctx *) = {forks,     memory,  regions, threads, pipes,   tmpfs_full,
+  static void (*const all[])(struct ctx *) = {forks,     memory,  regions, threads,  pipes,   tmpfs_full,
                                               disk_full, folders, queued,  segments, orphans, memory};
 
   setrlimit(RLIMIT_AS, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});

@@ -93,6 +93,7 @@ enum kind {
   S_SMALL,
   S_PERSON,
   S_SYSLOG,
+  S_MOUNT,
   KINDS
 };
 
@@ -164,15 +165,15 @@ __attribute__((format(printf, 1, 2))) void say(const char *f, ...);
 extern struct call calls[];
 extern int ncalls;
 void calls_init(void);
-int calls_find(const char *name);                              // -1: there is none
+int calls_find(const char *name);                                    // -1: there is none
 bool call_allowed(struct ctx *c, const struct call *k, uint64_t *a); // may change arguments
 
 // ---- args.c
 uint64_t rnd(struct ctx *c);
 uint64_t below(struct ctx *c, uint64_t n);
 bool one_in(struct ctx *c, unsigned n);
-uint64_t number(struct ctx *c);               // any, mostly one on some border
-uint64_t wild(struct ctx *c);                 // an address of any kind, nothing put there
+uint64_t number(struct ctx *c);                            // any, mostly one on some border
+uint64_t wild(struct ctx *c);                              // an address of any kind, nothing put there
 uint64_t place(struct ctx *c, const void *data, size_t n); // a copy of data, mostly where it can be read
 uint64_t argument(struct ctx *c, enum kind kind);
 uint64_t a_path(struct ctx *c);
@@ -208,6 +209,7 @@ void oplog_coverage(bool all); // which calls were tried, which ever succeeded
 bool clean_processes(int seconds); // end everything that is not spared; false: something does not die
 void clean_files(void);
 void clean_shm(void);
+void clean_tell(const char *dir, long since); // what is there that was not when the harness began
 void clean_mounts(void);
 // ---- figures.c
 void figures_first(void);

@@ -23,9 +23,9 @@
 
 enum {
   ROUND_MS = 6000,
-  LIFE_MS = 3000,  // at most
-  STUCK_MS = 250,  // a thread that has not called for so long gets a signal
-  DEAD_MS = 1500,  // a process that has not gets SIGKILL
+  LIFE_MS = 3000,   // at most
+  STUCK_MS = 60,    // a thread that has not called for so long gets a signal
+  DEAD_MS = 1500,   // a process that has not gets SIGKILL
   DIE_SECONDS = 60, // and must then be gone
   TICK_NS = 20000000,
   ROOT_ONE_IN = 4
@@ -187,7 +187,8 @@ spare(int pid)
 static void
 folders_make(void)
 {
-  if((mkdir(disk_dir, 0777) < 0 && access(disk_dir, W_OK) < 0) || (mkdir(mem_dir, 0777) < 0 && access(mem_dir, W_OK) < 0)) {
+  if((mkdir(disk_dir, 0777) < 0 && access(disk_dir, W_OK) < 0) ||
+     (mkdir(mem_dir, 0777) < 0 && access(mem_dir, W_OK) < 0)) {
     fprintf(stderr, "hostile: cannot write in %s and %s; choose others with -d and -m\n", disk_dir, mem_dir);
     exit(2);
   }
@@ -236,8 +237,9 @@ protect_this_machine(void)
 static int
 usage(void)
 {
-  fprintf(stderr, "usage: hostile -t SECONDS [-s SEED] [-n WORKERS] [-d FOLDER] [-m FOLDER] [-v]\n"
-                  "  random system calls for so long; -d: where on the disk, -m: where in memory; -v: each call's figures\n");
+  fprintf(stderr,
+          "usage: hostile -t SECONDS [-s SEED] [-n WORKERS] [-d FOLDER] [-m FOLDER] [-v]\n"
+          "  random system calls for so long; -d: where on the disk, -m: where in memory; -v: each call's figures\n");
   return 2;
 }
 

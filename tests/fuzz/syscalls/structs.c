@@ -69,7 +69,8 @@ extern void hostile_restorer(void);
 static uint64_t
 signal_action(struct ctx *c)
 {
-  static const uint64_t flags[] = {0, SA_RESTART, SA_SIGINFO, SA_NODEFER, SA_RESETHAND, SA_ONSTACK, SA_NOCLDSTOP, SA_NOCLDWAIT};
+  static const uint64_t flags[] = {0,          SA_RESTART,   SA_SIGINFO,  SA_NODEFER, SA_RESETHAND,
+                                   SA_ONSTACK, SA_NOCLDSTOP, SA_NOCLDWAIT};
   uint64_t a[4];
 
   if(one_in(c, 3))
@@ -173,8 +174,9 @@ small_word(struct ctx *c, bool full)
 static uint64_t
 clone_flags(struct ctx *c)
 {
-  static const uint64_t usual[] = {SIGCHLD,    SIGCHLD,    0x3d0f00,        0x4111,           0x50f00, 0x100 | SIGCHLD, 0x200011,
-                                   0x1000011,  0x400 | 17, 0x200 | SIGCHLD, 0x100 | 0x800 | 17, 0x8000 | 17};
+  static const uint64_t usual[] = {SIGCHLD,    SIGCHLD,         0x3d0f00,           0x4111,
+                                   0x50f00,    0x100 | SIGCHLD, 0x200011,           0x1000011,
+                                   0x400 | 17, 0x200 | SIGCHLD, 0x100 | 0x800 | 17, 0x8000 | 17};
 
   if(one_in(c, 10))
     return number(c);
@@ -186,8 +188,14 @@ clone_flags(struct ctx *c)
 static uint64_t
 clone3_args(struct ctx *c)
 {
-  uint64_t a[11] = {clone_flags(c) & ~0xffull, wild(c), argument(c, OUTINT), argument(c, OUTINT), one_in(c, 8) ? number(c) : SIGCHLD,
-                    0, 0, one_in(c, 8) ? number(c) : 0};
+  uint64_t a[11] = {clone_flags(c) & ~0xffull,
+                    wild(c),
+                    argument(c, OUTINT),
+                    argument(c, OUTINT),
+                    one_in(c, 8) ? number(c) : SIGCHLD,
+                    0,
+                    0,
+                    one_in(c, 8) ? number(c) : 0};
 
   if(a[0] & 0x100 || one_in(c, 8)) {
     a[6] = 16384;
@@ -276,14 +284,16 @@ static const struct {
   int n;
   const uint32_t *v;
 } sets[KINDS - FIRST_SET] = {
-    SET(S_FCNTL, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 16, 36, 37, 38, 1024, 1025, 1026, 1030, 1031, 1032, 1033, 1034, 1036),
-    SET(S_IOCTL, 0x5401, 0x5402, 0x5403, 0x5404, 0x5409, 0x540a, 0x540b, 0x540c, 0x540d, 0x540e, 0x540f, 0x5410, 0x5411, 0x5412, 0x5413,
-        0x5414, 0x541b, 0x5420, 0x5421, 0x5422, 0x5424, 0x5429, 0x5450, 0x5451, 0x5452, 0x802c542a, 0x402c542b, 0x1260, 0x1261, 0x1268,
-        0x80081272, 0x40049409, 0xc020660b, 0x80086601, 0x40086602),
+    SET(S_FCNTL, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 16, 36, 37, 38, 1024, 1025, 1026, 1030, 1031, 1032, 1033,
+        1034, 1036),
+    SET(S_IOCTL, 0x5401, 0x5402, 0x5403, 0x5404, 0x5409, 0x540a, 0x540b, 0x540c, 0x540d, 0x540e, 0x540f, 0x5410, 0x5411,
+        0x5412, 0x5413, 0x5414, 0x541b, 0x5420, 0x5421, 0x5422, 0x5424, 0x5429, 0x5450, 0x5451, 0x5452, 0x802c542a,
+        0x402c542b, 0x1260, 0x1261, 0x1268, 0x80081272, 0x40049409, 0xc020660b, 0x80086601, 0x40086602),
     SET(S_MADV, 0, 1, 2, 3, 4, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 100, 101),
-    SET(S_FUTEX, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 128, 129, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 141, 256 + 9, 384 + 9),
-    SET(S_PRCTL, 1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-        47, 53, 62, 0x53564d41, 0x59616d61),
+    SET(S_FUTEX, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 128, 129, 131, 132, 133, 134, 135, 136, 137, 138, 139,
+        140, 141, 256 + 9, 384 + 9),
+    SET(S_PRCTL, 1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 33, 34, 35, 36, 37, 38,
+        39, 40, 41, 42, 43, 47, 53, 62, 0x53564d41, 0x59616d61),
     SET(S_ARCH, 0x1001, 0x1002, 0x1003, 0x1004, 0x1011, 0x1012, 0x2001),
     SET(S_SHMCTL, 0, 0, 1, 2, 3, 11, 12, 13, 14, 15, 256, 258),
     SET(S_SHMFLAG, 0, 0600, 01000, 01600, 03600, 01777, 010000, 020000, 040000, 0100000, 04000),
@@ -304,6 +314,7 @@ static const struct {
     SET(S_LOCK, 1, 2, 5, 6, 8, 4, 12, 3),
     SET(S_SMALL, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 8, 16, 24, 32, 64, 128),
     SET(S_PERSON, 0, 0xffffffff, 0x0040000, 0x0400000, 8),
+    SET(S_MOUNT, 0, 0, 1, 2, 4, 8, 32, 33, 0xc0ed0000),
     SET(S_SYSLOG, 2, 3, 4, 5, 9, 10, 11),
 };
 

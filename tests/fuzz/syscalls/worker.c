@@ -27,7 +27,10 @@ raw(long nr, const uint64_t *a)
   register uint64_t r10 __asm__("r10") = a[3], r8 __asm__("r8") = a[4], r9 __asm__("r9") = a[5];
   int64_t r = nr;
 
-  __asm__ volatile("syscall" : "+a"(r) : "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+  __asm__ volatile("syscall"
+                   : "+a"(r)
+                   : "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
   return r;
 }
 
@@ -48,7 +51,8 @@ draw_call(struct ctx *c)
 static bool
 is_birth(const struct call *k)
 {
-  return strcmp(k->name, "fork") == 0 || strcmp(k->name, "vfork") == 0 || strcmp(k->name, "clone") == 0 || strcmp(k->name, "clone3") == 0;
+  return strcmp(k->name, "fork") == 0 || strcmp(k->name, "vfork") == 0 || strcmp(k->name, "clone") == 0 ||
+         strcmp(k->name, "clone3") == 0;
 }
 
 static void
@@ -135,7 +139,9 @@ signals_make(struct ctx *c)
     if(sig != SIGUSR2 && r < 4)
       signal(sig, r < 3 ? SIG_IGN : SIG_DFL);
     else
-      sigaction(sig, &(struct sigaction){.sa_handler = on_signal, .sa_flags = one_in(c, 2) && sig != SIGUSR2 ? SA_RESTART : 0}, 0);
+      sigaction(
+          sig,
+          &(struct sigaction){.sa_handler = on_signal, .sa_flags = one_in(c, 2) && sig != SIGUSR2 ? SA_RESTART : 0}, 0);
   }
   for(int i = 0; i < 4; i++)
     sigaction(faults[i], &sa, 0);
@@ -166,7 +172,7 @@ lane_init(struct ctx *c, int slot, int lane, uint64_t seed)
   }
 }
 
-struct start { // of a worker's threads
+struct start {    // of a worker's threads
   int slot, lane; // lane: the next one's
 };
 
@@ -195,7 +201,8 @@ limits_make(struct ctx *c)
   static const struct {
     int which;
     uint64_t limit;
-  } fixed[] = {{RLIMIT_FSIZE, 8 << 20}, {RLIMIT_NOFILE, 200}, {RLIMIT_NPROC, 24}, {RLIMIT_CORE, 0}, {RLIMIT_MEMLOCK, 2 << 20}};
+  } fixed[] = {
+      {RLIMIT_FSIZE, 8 << 20}, {RLIMIT_NOFILE, 200}, {RLIMIT_NPROC, 24}, {RLIMIT_CORE, 0}, {RLIMIT_MEMLOCK, 2 << 20}};
 
   for(size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
     setrlimit(fixed[i].which, &(struct rlimit){fixed[i].limit, fixed[i].limit});
@@ -209,7 +216,8 @@ become_nobody(struct ctx *c)
 
   if(c->root || geteuid() != 0)
     return;
-  if(syscall(SYS_setgroups, 0, 0) < 0 || syscall(SYS_setresgid, id, id, id) < 0 || syscall(SYS_setresuid, id, id, id) < 0)
+  if(syscall(SYS_setgroups, 0, 0) < 0 || syscall(SYS_setresgid, id, id, id) < 0 ||
+     syscall(SYS_setresuid, id, id, id) < 0)
     _exit(4);
 }
 

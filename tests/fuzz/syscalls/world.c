@@ -11,7 +11,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FILE_BYTES = 5 * PAGE + 100, EVENTFD = 290, EPOLL = 291, TIMERFD = 283, INOTIFY = 294, PIDFD = 434, SIGNALFD = 289 };
+enum {
+  FILE_BYTES = 5 * PAGE + 100,
+  EVENTFD = 290,
+  EPOLL = 291,
+  TIMERFD = 283,
+  INOTIFY = 294,
+  PIDFD = 434,
+  SIGNALFD = 289
+};
 
 int world_fds[FDS], world_nfds;
 
@@ -100,9 +108,10 @@ open_here(void)
 static void
 open_of_the_machine(void)
 {
-  static const char *const names[] = {"/dev/null",    "/dev/zero",        "/dev/full",       "/dev/urandom",   "/dev/tty",
-                                      "/dev/kmsg",    "/proc/self/maps",  "/proc/self/stat", "/proc/meminfo",  "/proc/self",
-                                      "/proc/uptime", "/proc/self/smaps", "/dev/console",    "/proc/self/mem", "/proc/self/task"};
+  static const char *const names[] = {"/dev/null",     "/dev/zero",      "/dev/full",       "/dev/urandom",
+                                      "/dev/tty",      "/dev/kmsg",      "/proc/self/maps", "/proc/self/stat",
+                                      "/proc/meminfo", "/proc/self",     "/proc/uptime",    "/proc/self/smaps",
+                                      "/dev/console",  "/proc/self/mem", "/proc/self/task"};
 
   for(size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
     keep(open(names[i], (i < 3 ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_NOCTTY));
