@@ -41,6 +41,7 @@ $(B)/%.S.o: %.S Makefile
 
 include tests/host/host.mk
 include tests/fuzz/fuzz.mk
+include tests/fuzz/syscalls/hostile.mk
 include tests/crash/crash.mk
 
 # ---- kernel: linked twice, the second time with its own symbol table inside, so that a panic can name functions.
@@ -145,7 +146,7 @@ build/tests/tests/all: tests/guest/all.sh
 	@cp $< $@; chmod +x $@
 
 .PHONY: test test-linux soak
-test: setup-test all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) crash-build ## all tests; T="-s SUITE -k WORD" for some (tests/run -h)
+test: setup-test all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) crash-build $(HOSTILE) ## all tests; T="-s SUITE -k WORD" for some (tests/run -h)
 	@HOST_TESTS="$(HOST_TESTS)" FUZZERS="$(FUZZERS)" KERNEL=$(KERNEL) tests/run $(T)
 test-linux: $(GUEST) ## the guest tests on this Linux, which is their oracle
 	@build/tests/tests/all
