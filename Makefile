@@ -132,7 +132,7 @@ GUEST_C := $(filter-out tests/guest/cost.c,$(wildcard tests/guest/*.c))
 GUEST   := $(patsubst tests/guest/%.c,build/tests/tests/%.t,$(GUEST_C)) build/tests/tests/cost build/tests/tests/big50 build/tests/tests/all
 GFLAGS  := -std=gnu11 -O1 -g -static -Wall -Wextra -Wno-unused-parameter -Wno-stringop-overflow -Werror
 
-build/tests/tests/%.t: tests/guest/%.c tests/guest/t.h tests/guest/rules.h tests/guest/stress.h
+build/tests/tests/%.t: tests/guest/%.c tests/guest/t.h tests/guest/disk.h tests/guest/rules.h tests/guest/stress.h
 	@mkdir -p $(@D)
 	@echo "  musl    $<"; $(MUSL) $(GFLAGS) $< -o $@
 build/tests/tests/cost: tests/guest/cost.c tests/guest/t.h
