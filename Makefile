@@ -1,9 +1,13 @@
 # lazy6: `make help` lists what there is.
 #
-# Variables: SMP MEM DISK APPEND ADD RUN KEEP QUIET CPU ACCEL QEMU_EXTRA (see tools/run -h), CC, KERNEL=release|debug|ubsan
+# Variables: SMP MEM DISK APPEND ADD XV6 RUN KEEP QUIET CPU ACCEL QEMU_EXTRA (see tools/run -h), CC, KERNEL=release|debug|ubsan
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
+ifneq ($(CPUS),)
+SMP ?= $(CPUS)
+export SMP
+endif
 
 CC     ?= gcc
 ifeq ($(origin CC),default)
@@ -76,19 +80,47 @@ $(ROOT)/usr/share/lazy6/big: tools/sparse
 $(ROOT)/usr/share/lazy6/words: tools/words
 	@mkdir -p $(@D)
 	@tools/words $@
+# Programs of xv6: the library that tools/xv6 links them with.
+XV6_LIB := build/xv6/libxv6.a
+XFLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -fno-pie -fno-strict-aliasing -fwrapv -fno-omit-frame-pointer \
+  -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-tree-loop-distribute-patterns -Wall -Wextra -Wno-unused-parameter -Werror
+XV6_OBJ := $(patsubst user/xv6/lib/%,build/xv6/%.o,$(wildcard user/xv6/lib/*.[cS]))
+
+build/xv6/%.o: user/xv6/lib/% $(wildcard user/xv6/include/*.h user/xv6/lib/*.h)
+	@mkdir -p $(@D)
+	@echo "  cc      $<"; gcc $(XFLAGS) -Iuser/xv6/include -c $< -o $@
+$(XV6_LIB): $(XV6_OBJ)
+	@rm -f $@; ar rcs $@ $^
 build/root.img: $(ROOT)/usr/share/lazy6/big $(ROOT)/usr/share/lazy6/words $(ROOT)/sbin/init $(patsubst user/tools/%.c,$(ROOT)/bin/%,$(TOOLS_C)) $(ROOT)/etc/.made tools/mkimage
 	@tools/mkimage $@ $(ROOT)
 	@echo "  image   $@"
 
 .PHONY: all kernel image run setup clean help
-all: kernel image ## kernel and disk image
+all: kernel image $(XV6_LIB) ## kernel and disk image
 kernel: $(KERNEL_ELF) ## the kernel only
 image: build/root.img ## the disk image only
 setup: ## install what is missing
 	@tools/setup run
-run: setup ## boot: a shell on a terminal, else the tour. SMP= MEM= APPEND= ADD= RUN= DISK= KEEP= QUIET= CPU= QEMU_EXTRA=
+run: setup ## boot: a shell on a terminal, else the tour. SMP= MEM= APPEND= ADD= XV6= RUN= DISK= KEEP= QUIET= CPU= QEMU_EXTRA=
 	@$(MAKE) --no-print-directory -s all $(if $(QUIET),>&2)
 	@tools/run $(KERNEL_ELF) build/root.img
+
+# ---- what a hand that knows xv6 types. These start with our own programs in /xv6 (XV6= names others), and Ctrl-P is
+# always the list of processes, as there is no shell in xv6 that would use it.
+.PHONY: qemu qemu-nox qemu-gdb qemu-nox-gdb grade
+QEMU_ENV = XV6="$(or $(XV6),user/xv6/programs)" SMP="$(or $(SMP),2)" APPEND="ctrlp $(APPEND)"
+qemu qemu-nox: setup
+	@$(MAKE) --no-print-directory -s all
+	@$(QEMU_ENV) tools/run $(KERNEL_ELF) build/root.img
+qemu-gdb qemu-nox-gdb: setup
+	@$(MAKE) --no-print-directory -s all
+	@rm -f build/gdb.sock; echo "*** Now run 'tools/gdb -a' in another window."
+	@GDB=1 $(QEMU_ENV) tools/run $(KERNEL_ELF) build/root.img
+grade: test
+qemu: ## as in xv6, with its programs in /xv6 (XV6=folder: yours); CPUS=n. The same is qemu-nox
+qemu-gdb: ## the same, waiting for a debugger
+grade: ## the same as test
+
 clean: ## remove everything built
 	rm -rf build
 help: ## this list

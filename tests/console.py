@@ -10,12 +10,12 @@ WHERE = "\x1b[6n"
 
 
 class Console:
-    def __init__(self, elf, env, seconds):
+    def __init__(self, elf, env, seconds, command=None):
         self.limit = seconds
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-        self.p = subprocess.Popen([f"{HERE}/tools/run", elf, f"{HERE}/build/root.img"], env=env, stdin=slave, stdout=slave,
-                                  stderr=slave, start_new_session=True,
+        self.p = subprocess.Popen(command or [f"{HERE}/tools/run", elf, f"{HERE}/build/root.img"], cwd=HERE, env=env,
+                                  stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
                                   preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.close(slave)
         self.seen = ""
@@ -124,6 +124,13 @@ def suite(elf, env, report, slow):
         step("tab_completion", "ls /etc/host\t\r", r"\n/etc/hostname\r\n" + BACK)
         step("history", "echo o''nce\r", r"\nonce\r\n" + BACK)
         step("history_up", "\x1b[A\r", r"\nonce\r\n" + BACK)
+        step("ctrl_p_is_history", "\x10", r"echo o''nce")
+        step("ctrl_p_history_runs", "\r", r"\nonce\r\n" + BACK)
+        step("ctrl_p_begins", "cat\r", r"cat\r\n")
+        time.sleep(1)
+        step("ctrl_p_lists", "\x10", r"PID +PPID S(?s:.*) cat\r\n")
+        step("ctrl_p_is_text_after_ctrl_v", "a\x16\x10b\r", r"a\^Pb\r\na\x10b\r\n")
+        step("ctrl_p_ends", "\x04", PROMPT)
         step("log_out", "\x04", r"\btour\b")
         step("shell_comes_back", "", PROMPT)
         step("leaves_by_ctrl_a_x", "\x01x", r"Terminated|terminat")

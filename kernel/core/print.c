@@ -104,12 +104,16 @@ print_add_sink(void (*write)(const char *s, size_t n), bool also_when_quiet)
   console_leave();
 }
 
-void
+bool
 print_quiet(bool on)
 {
+  bool was;
+
   console_enter();
+  was = quiet;
   quiet = on;
   console_leave();
+  return was;
 }
 
 void

@@ -17,9 +17,11 @@ enum rank {
   RANK_ALLOC = 46,      // sleep: bitmaps and counts of a disk's blocks and inodes
   RANK_ORPHAN = 47,     // sleep: a disk's list of inodes to be finished, and its superblock
   RANK_BUF = 48,        // sleep bit: one metadata block
-  RANK_SPIN_FIRST = 50, // from here on: spin locks
-  RANK_JOURNAL = 50,
-  RANK_SYSV = 50, // the table of shared memory segments
+  RANK_SPIN_FIRST = 49, // from here on: spin locks
+  RANK_EPOLL_LINKS = 49,
+  RANK_EPOLL = 50,   // held while files are asked whether they are ready
+  RANK_JOURNAL = 50, // also fsctx and the strings of uname
+  RANK_SYSV = 50,    // the table of shared memory segments
   RANK_TTY = 51,
   RANK_ICACHE = 52,
   RANK_DCACHE = 53,
@@ -38,7 +40,9 @@ enum rank {
   RANK_KMEM = 68,
   RANK_FRAME = 70,
   RANK_DEV = 76, // a device's queue
+  RANK_TIMERFD = 77,
   RANK_WAITQ = 80,
+  RANK_EPOLL_READY = 81,
   RANK_RQ = 82,
   RANK_TIMERS = 84,
   RANK_CONSOLE = 90,

@@ -17,8 +17,15 @@ waitq_init(struct waitq *q)
 void
 waitq_enter(struct waitq *q, struct waiter *w)
 {
+  waitq_enter_fn(q, w, 0);
+}
+
+void
+waitq_enter_fn(struct waitq *q, struct waiter *w, void (*fn)(struct waiter *))
+{
   w->thread = thread_self();
   w->q = q;
+  w->fn = fn;
   spin_acquire(&q->lock);
   list_add_tail(&q->waiters, &w->link);
   spin_release(&q->lock);
@@ -70,26 +77,47 @@ waitq_sleep(enum wait_mode mode, uint64_t deadline)
   return 0;
 }
 
+// true: it was a thread.
+static bool
+wake(struct waiter *w)
+{
+  if(w->fn)
+    w->fn(w);
+  else
+    thread_wake(w->thread);
+  return w->fn == 0;
+}
+
 void
 waitq_wake(struct waitq *q)
 {
   spin_acquire(&q->lock);
   list_for_each(it, &q->waiters)
-    thread_wake(list_entry(it, struct waiter, link)->thread);
+    wake(list_entry(it, struct waiter, link));
   spin_release(&q->lock);
 }
 
-// The woken one goes to the end: a second wake before it has run must reach another.
+void
+waitq_wake_nested(struct waitq *q)
+{
+  spin_acquire_nested(&q->lock);
+  list_for_each(it, &q->waiters)
+    wake(list_entry(it, struct waiter, link));
+  spin_release(&q->lock);
+}
+
+// The woken one goes to the end: a second wake before it has run must reach another. Functions in front of it are all
+// called: they are not who waits.
 void
 waitq_wake_one(struct waitq *q)
 {
   spin_acquire(&q->lock);
-  if(!list_empty(&q->waiters)) {
-    struct list *first = q->waiters.next;
-
-    list_del(first);
-    list_add_tail(&q->waiters, first);
-    thread_wake(list_entry(first, struct waiter, link)->thread);
+  list_for_each_safe(it, &q->waiters) {
+    if(!wake(list_entry(it, struct waiter, link)))
+      continue;
+    list_del(it);
+    list_add_tail(&q->waiters, it);
+    break;
   }
   spin_release(&q->lock);
 }

@@ -10,19 +10,22 @@
 #include "core/time.h"
 
 struct waiter {
-  struct list link;      // (q->lock)
-  struct thread *thread; // (c)
-  struct waitq *q;       // (c)
+  struct list link;            // (q->lock)
+  struct thread *thread;       // (c)
+  struct waitq *q;             // (c)
+  void (*fn)(struct waiter *); // (c) 0: wake the thread; else called with q->lock held, from any context
 };
 
 void waitq_init(struct waitq *q);
 void waitq_enter(struct waitq *q, struct waiter *w);
-void waitq_leave(struct waiter *w);
+void waitq_enter_fn(struct waitq *q, struct waiter *w, void (*fn)(struct waiter *)); // fn must not sleep
+void waitq_leave(struct waiter *w);                                                  // when it returns, fn runs no more
 // Block after thread_prepare. 0 (look again), -EINTR by `mode`, -ETIMEDOUT. On an error the caller is not prepared any more.
 int waitq_sleep(enum wait_mode mode, uint64_t deadline);
-void waitq_wake(struct waitq *q);     // all
-void waitq_wake_one(struct waitq *q); // the one that waits longest
-bool waitq_busy(struct waitq *q);     // anybody there? (a hint)
+void waitq_wake(struct waitq *q);        // all
+void waitq_wake_nested(struct waitq *q); // the same from a waiter's fn; the caller orders queues
+void waitq_wake_one(struct waitq *q);    // the one that waits longest
+bool waitq_busy(struct waitq *q);        // anybody there? (a hint)
 
 // 0 once `cond` is true, else -EINTR or -ETIMEDOUT. `cond` is evaluated again and again, the rest once.
 #define wait_event(q_, cond, mode, deadline)                                                                           \

@@ -119,6 +119,22 @@ input_one(struct tty *t, char c)
   waitq_wake(&t->writers);
 }
 
+// Does c ask for the list of processes? A program that edits lines itself (a shell at its prompt) has Ctrl-P for its own
+// use, unless the kernel's command line says otherwise; after Ctrl-V it is text.
+static bool
+input_asks(struct tty *t, char c)
+{
+  enum { OURS = ICANON | IEXTEN };
+  bool ours;
+
+  if(c != CTRL_P || !show_tasks)
+    return false;
+  spin_acquire(&t->lock);
+  ours = (t->line.t.lflag & OURS) == OURS && !t->line.literal;
+  spin_release(&t->lock);
+  return ours || t->show_tasks;
+}
+
 static void
 input_thread(void *arg)
 {
@@ -127,10 +143,14 @@ input_thread(void *arg)
   for(;;) {
     char c = input_next(t);
 
-    if(c == CTRL_P && t->show_tasks && show_tasks)
+    if(input_asks(t, c)) {
+      bool was = print_quiet(false);
+
       show_tasks();
-    else
+      print_quiet(was);
+    } else {
       input_one(t, c);
+    }
   }
 }
 

@@ -37,4 +37,4 @@ extern struct tty_hooks tty_hooks;
 int tty_session(struct tty *t);
 // Its leader died, or gave the terminal up: the foreground group gets SIGHUP and SIGCONT. Holds no lock.
 void tty_hangup_session(int sid);
-void tty_show_tasks_hook(void (*fn)(void)); // Ctrl-P, if the kernel's command line says `ctrlp`
+void tty_show_tasks_hook(void (*fn)(void)); // Ctrl-P; `ctrlp` on the kernel's command line: always

@@ -26,7 +26,7 @@ struct tty {
   unsigned in_head, in_tail;   // (i) run freely
   bool throttled;              // (i) the wire waits for room
   struct waitq input;          // the thread waits for characters and for room in the line
-  bool show_tasks;             // (c) Ctrl-P is ours
+  bool show_tasks;             // (c) Ctrl-P is ours whatever the settings
 };
 
 // May the caller do what `sig` (SIGTTIN or SIGTTOU) forbids to the background? 0: go on; -EIO, -ERESTARTSYS.

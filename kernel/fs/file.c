@@ -31,6 +31,7 @@ file_alloc(const struct file_ops *ops, unsigned flags)
   f->flags = flags;
   f->ops = ops;
   sleep_init(&f->poslock, "file position", RANK_FILE_POS);
+  list_init(&f->watchers);
   return f;
 }
 
@@ -46,6 +47,8 @@ file_put(struct file *f)
 {
   if(atomic_sub(&f->ref, 1) > 0)
     return;
+  if(!list_empty(&f->watchers)) // nobody can add one: that takes a reference
+    epoll_forget(f);
   if(f->ops->release)
     f->ops->release(f);
   if(f->inode)
@@ -299,8 +302,8 @@ file_write(struct file *f, struct uio *u, uint64_t *pos)
   if(pos && !f->ops->seekable)
     return -ESPIPE;
   n = pos ? f->ops->write(f, u, pos) : file_at_own_pos(f, u, f->ops->write);
-  if(n > 0 && (f->flags & O_DSYNC) && f->ops->fsync) {
-    err = f->ops->fsync(f, (f->flags & O_SYNC) != O_SYNC);
+  if(n > 0 && (f->flags & O_DSYNC || u->how & (UIO_DSYNC | UIO_SYNC)) && f->ops->fsync) {
+    err = f->ops->fsync(f, (f->flags & O_SYNC) != O_SYNC && !(u->how & UIO_SYNC));
     if(err)
       return err;
   }

@@ -12,12 +12,19 @@ char *dname_new(const char *s, size_t len);
 char *dname_get(char *text);
 void dname_put(char *text);
 void names_init(void); // names.c
-void file_init(void);  // file.c
+void anonfile_init(void);
+void file_init(void); // file.c
 // Open d without asking for permission: the caller did, or has just made it.
 int file_open_checked(struct dentry *d, unsigned flags, const struct cred *cr, struct file **out);
 void dentry_forget_fs(struct fs *fs);       // drop unused dentries of one file system; may sleep
 struct list *hash_table(uint64_t *mask);    // mount.c: chains for a table of this machine's size; at start-up, panics
 unsigned attr_without_setid(unsigned mode); // attr.c
+
+// direct.c: O_DIRECT. Is such a call valid? Before a read, what is dirty there goes to the disk. / It wrote n bytes: on their way to the
+// disk too, or -E. / Out of the cache.
+int direct_begin(struct file *f, struct uio *u, uint64_t pos, bool write);
+int64_t direct_written(struct file *f, uint64_t pos, int64_t n);
+void direct_drop(struct file *f, uint64_t lo, uint64_t hi);
 
 // ---- namei.c: a walk along a path, one component after the other.
 struct walk {

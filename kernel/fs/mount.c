@@ -302,4 +302,5 @@ vfs_init(void)
   names_init();
   file_init();
   pipe_init();
+  anonfile_init();
 }

@@ -256,14 +256,14 @@ pipe_poll(struct file *f, struct poll *p)
   unsigned how = f->flags & O_ACCMODE, events = 0;
 
   if(how != O_WRONLY) {
-    poll_watch(p, &pipe->readable);
+    poll_watch_for(p, &pipe->readable, POLLIN | POLLRDNORM);
     if(atomic_get(&pipe->used) > 0)
       events |= POLLIN | POLLRDNORM;
     if(atomic_get(&pipe->writers) == 0 && (uint32_t)f->pos != atomic_get(&pipe->nwriters))
       events |= POLLHUP;
   }
   if(how != O_RDONLY) {
-    poll_watch(p, &pipe->writable);
+    poll_watch_for(p, &pipe->writable, POLLOUT | POLLWRNORM);
     if(atomic_get(&pipe->cap) - atomic_get(&pipe->used) >= PIPE_BUF)
       events |= POLLOUT | POLLWRNORM;
     if(atomic_get(&pipe->readers) == 0)

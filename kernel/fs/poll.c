@@ -12,7 +12,8 @@ struct poll_chunk {
   int n;
   struct waiter w[WAITERS_PER_CHUNK];
 };
-struct poll {
+struct poll_thread {
+  struct poll poll;
   struct poll_chunk *chunks;
   bool failed; // no memory for a waiter
 };
@@ -20,9 +21,23 @@ struct poll {
 void
 poll_watch(struct poll *p, struct waitq *q)
 {
+  poll_watch_for(p, q, ~0u);
+}
+
+void
+poll_watch_for(struct poll *p, struct waitq *q, unsigned events)
+{
+  if(p)
+    p->watch(p, q, events);
+}
+
+static void
+thread_watch(struct poll *poll, struct waitq *q, unsigned events)
+{
+  struct poll_thread *p = container_of(poll, struct poll_thread, poll);
   struct poll_chunk *c;
 
-  if(!p || p->failed)
+  if(p->failed)
     return;
   c = p->chunks;
   if(!c || c->n == WAITERS_PER_CHUNK) {
@@ -38,7 +53,7 @@ poll_watch(struct poll *p, struct waitq *q)
 }
 
 static void
-poll_leave(struct poll *p)
+poll_leave(struct poll_thread *p)
 {
   struct poll_chunk *c;
 
@@ -90,10 +105,10 @@ int
 poll_wait(struct pollset_entry *e, int n, uint64_t deadline)
 {
   bool only_look = deadline != NEVER && deadline <= clock_now();
-  struct poll p = {0};
+  struct poll_thread p = {.poll.watch = thread_watch};
   int r;
 
-  r = poll_scan(e, n, only_look ? 0 : &p);
+  r = poll_scan(e, n, only_look ? 0 : &p.poll);
   if(r == 0 && !only_look)
     r = p.failed ? -ENOMEM : poll_sleep(e, n, deadline);
   poll_leave(&p);

@@ -235,6 +235,8 @@ struct file_ops { // user memory is touched only through uio and pin.c
   int (*open)(struct file *);
 };
 
+enum file_access { ACCESS_NORMAL, ACCESS_RANDOM, ACCESS_SEQUENTIAL };
+
 struct file {                 // open file description
   int ref;                    // (a)
   unsigned flags;             // (a) O_*; access mode is constant
@@ -242,12 +244,15 @@ struct file {                 // open file description
   struct inode *inode;        // (c) referenced; 0 only where there is none
   const struct file_ops *ops; // (c)
   struct sleeplock poslock;
-  uint64_t pos;       // (P)
-  void *priv;         // (c) the driver's
-  bool counts_writer; // (c) has a place in inode->writers
-  bool keep_setid;    // (c) opened with CAP_FSETID: writing leaves the set-id bits
-  uint32_t errseq;    // (a) of the object, when fsync or msync last told of it
-  uint32_t fs_errseq; // (a) of the file system, when syncfs did
+  uint64_t pos;         // (P)
+  void *priv;           // (c) the driver's
+  bool counts_writer;   // (c) has a place in inode->writers
+  bool keep_setid;      // (c) opened with CAP_FSETID: writing leaves the set-id bits
+  int access;           // (a) enum file_access: what posix_fadvise said
+  uint64_t goes_on;     // (a) a hint: where the last read ended
+  uint32_t errseq;      // (a) of the object, when fsync or msync last told of it
+  uint32_t fs_errseq;   // (a) of the file system, when syncfs did
+  struct list watchers; // (epoll.c) items of epolls that watch it
 };
 
 // ---- inode.c
@@ -371,6 +376,8 @@ int64_t data_write(struct file *f, struct uio *u, uint64_t *pos);
 extern const struct file_ops regular_fops; // data.c
 // Write what is dirty of pages [lo, hi), commit, and tell f of write-back errors that it has not heard of: 0 or -E.
 int data_sync(struct file *f, uint64_t lo, uint64_t hi);
+// sync_file_range: bytes [lo, hi), no metadata. `write` what is dirty, `wait` for what is being written and tell of errors.
+int data_sync_range(struct file *f, uint64_t lo, uint64_t hi, bool write, bool wait);
 // ---- writeback.c
 struct writeback_settings { // (a) of /proc/sys/vm/dirty_*_centisecs
   uint64_t interval, expire;
@@ -400,14 +407,43 @@ int pipe_unread(struct file *f); // FIONREAD
 void pipe_free(struct pipe *p);  // inode_free's; 0 is allowed
 void pipe_init(void);            // vfs_init's
 // ---- poll.c
-struct poll;                                      // one waiter on many queues
+struct poll { // who waits on many queues: a thread (poll.c), or an epoll's item
+  // stand in q, which is woken for `events`
+  void (*watch)(struct poll *p, struct waitq *q, unsigned events);
+};
 void poll_watch(struct poll *p, struct waitq *q); // for poll methods (which must not sleep); p may be 0
+void poll_watch_for(struct poll *p, struct waitq *q, unsigned events); // where q is woken for some of them only
 struct pollset_entry {
   struct file *file; // 0: skip
   unsigned events, revents;
 };
 // Wait until any is ready: how many; 0 at the deadline, -EINTR, -ENOMEM.
 int poll_wait(struct pollset_entry *e, int n, uint64_t deadline);
+// ---- epoll.c
+struct epoll;
+struct epoll_event {
+  uint32_t events;
+  uint64_t data;
+} __attribute__((packed)); // Linux's layout
+enum { EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL, EPOLL_CTL_MOD };
+int epoll_create(struct file **out);
+int epoll_ctl(struct file *ep, int op, struct file *f, int fd, const struct epoll_event *e);
+// Up to max events: how many; 0 at the deadline, -EINTR, -EINVAL (no epoll).
+int epoll_wait(struct file *ep, struct epoll_event *e, int max, uint64_t deadline);
+bool epoll_is(const struct file *f);
+void epoll_forget(struct file *f); // file_put's: nobody watches f any more
+// ---- anonfile.c
+// A file outside the tree, without data of its own, shown as "anon_inode:[NAME]". On an error `priv` stays the caller's.
+int anonfile_make(const char *name, const struct file_ops *ops, unsigned flags, void *priv, struct file **out);
+// ---- eventfd.c
+int eventfd_create(uint64_t count, bool semaphore, unsigned flags, struct file **out);
+// ---- timerfd.c
+struct timerfd_setting { // nanoseconds; value 0: stopped
+  uint64_t value, interval;
+};
+int timerfd_create(bool wall, unsigned flags, struct file **out);
+int timerfd_set(struct file *f, bool absolute, const struct timerfd_setting *s, struct timerfd_setting *old);
+int timerfd_get(struct file *f, struct timerfd_setting *s); // -EINVAL: none
 // ---- mount.c
 int mount_add(struct fs *fs, struct dentry *on);       // on (reference taken over) 0: root of all. 0, -EBUSY, -ENOENT
 int mount_at(struct fs *fs, const char *path);         // 0 or -E; boot and mount(2)

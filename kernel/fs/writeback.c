@@ -52,7 +52,7 @@ writeback_now(void)
 
   if(now > age)
     n = write_older(now - age);
-  while(balance_over_background() && (some = write_older(clock_now())) > 0)
+  while(balance_over_background() && (some = write_older(clock_now() + 1)) > 0)
     n += some;
   inode_disown_clean(0);
   return n;
@@ -63,6 +63,7 @@ writeback_thread(void *arg)
 {
   uint64_t interval;
 
+  frame_reserve_begin(); // clean pages can be made free
   for(;;) {
     interval = atomic_get(&writeback_settings.interval) * CENTISEC;
     wait_event(&balance_work, atomic_get(&balance_wanted), WAIT_ALWAYS, interval ? clock_now() + interval : NEVER);

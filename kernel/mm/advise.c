@@ -197,16 +197,28 @@ advise_populate(struct aspace *as, vaddr_t lo, vaddr_t hi, int want)
   return r == -EIO ? -EFAULT : r;
 }
 
-// Advice that changes nothing here, over a range that must be mapped all the same.
+// COLD: these pages will not be used soon. PAGEOUT: write and drop them now, those of files that no other program uses;
+// anonymous memory has nowhere to go.
 static int
-advise_nothing(struct aspace *as, vaddr_t lo, vaddr_t hi)
+advise_cold(struct aspace *as, vaddr_t lo, vaddr_t hi, bool out)
 {
-  int r;
+  struct aspace_part part;
+  int err = 0, r = 0;
 
-  rw_read(&as->lock);
-  r = regions_cover(as, lo, hi) ? 0 : -ENOMEM;
-  rw_read_release(&as->lock);
-  return r;
+  for(; lo < hi && r == 0 && aspace_part(as, lo, hi, &part, &err); lo = part.hi) {
+    uint64_t end = part.idx + ((part.hi - part.lo) >> PAGE_SHIFT);
+
+    if(part.flags & REGION_LOCKED)
+      r = -EINVAL;
+    else
+      aspace_forget_use(as, part.lo, part.hi, USE_OF_ALL); // so that reclaim finds them first
+    if(r == 0 && out && part.obj) {
+      mobj_sync(part.obj, part.idx, end); // an error is told by fsync
+      mobj_page_out(part.obj, part.idx, end);
+    }
+    aspace_part_put(&part);
+  }
+  return r ? r : err;
 }
 
 int
@@ -227,8 +239,8 @@ aspace_advise(struct aspace *as, vaddr_t lo, vaddr_t hi, int advice)
   case ADVISE_DODUMP: return aspace_set_flags(as, lo, hi, 0, REGION_DONTDUMP);
   case ADVISE_WIPEONFORK: return advise_wipe(as, lo, hi);
   case ADVISE_KEEPONFORK: return aspace_set_flags(as, lo, hi, 0, REGION_WIPEONFORK);
-  case ADVISE_COLD:
-  case ADVISE_PAGEOUT: return advise_nothing(as, lo, hi); // reclaim finds cold pages by itself, and anonymous ones stay
+  case ADVISE_COLD: return advise_cold(as, lo, hi, false);
+  case ADVISE_PAGEOUT: return advise_cold(as, lo, hi, true);
   case ADVISE_POPULATE_READ: return advise_populate(as, lo, hi, PROT_R);
   case ADVISE_POPULATE_WRITE: return advise_populate(as, lo, hi, PROT_W);
   default: return -EINVAL; // huge pages among them: there are none

@@ -81,6 +81,18 @@ balance_over_background(void)
   return dirty_now() > limits_now().background;
 }
 
+uint64_t
+balance_limit(void)
+{
+  return limits_now().all;
+}
+
+uint64_t
+balance_background(void)
+{
+  return limits_now().background;
+}
+
 void
 balance_kick(void)
 {

@@ -163,8 +163,10 @@ flush_try(struct mobj *obj, struct page **pg, int n)
 static void
 flush_failed(struct mobj *obj, int err)
 {
-  obj->backoff = min(max(2 * obj->backoff, HOLDOFF_FIRST), HOLDOFF_LAST);
-  atomic_set(&obj->holdoff, clock_now() + obj->backoff);
+  uint64_t wait = min(max(2 * atomic_get(&obj->backoff), HOLDOFF_FIRST), HOLDOFF_LAST);
+
+  atomic_set(&obj->backoff, wait);
+  atomic_set(&obj->holdoff, clock_now() + wait);
   errseq_set(&obj->errseq, err);
   if(obj->errseq_all)
     errseq_set(obj->errseq_all, err);
@@ -182,13 +184,15 @@ mobj_flush(struct mobj *obj, struct page **pg, int n)
     page_clear(pg[i], PAGE_DIRTY);
   trace(WRITEBACK, obj, pg[0]->idx, n);
   atomic_add(&dirty_stats.writing, n);
+  frame_reserve_begin(); // clean pages can be made free
   r = flush_try(obj, pg, n);
+  frame_reserve_end();
   atomic_sub(&dirty_stats.writing, n);
   atomic_add(&dirty_stats.written, n);
   if(r)
     flush_failed(obj, r);
   else if(atomic_get(&obj->nbad) == 0)
-    obj->backoff = 0;
+    atomic_set(&obj->backoff, 0);
   balance_wake();
   return r;
 }
@@ -240,6 +244,25 @@ sweep_also(struct mobj *obj, uint64_t idx, enum sweep_how how)
   }
   spin_release(&obj->lock);
   return pg;
+}
+
+int
+mobj_flush_on(struct mobj *obj, struct page **pg, int n)
+{
+  uint64_t idx = pg[0]->idx;
+  struct page *run[RUN_MAX];
+  int all = n, r;
+
+  for(int i = 0; i < n; i++)
+    run[i] = pg[i];
+  while(all < RUN_MAX && (run[all] = sweep_also(obj, idx + all, SWEEP_UNASKED)) != 0)
+    all++;
+  r = mobj_flush(obj, run, all);
+  for(int i = n; i < all; i++) {
+    page_busy_clear(run[i]);
+    page_put(run[i]);
+  }
+  return r;
 }
 
 // Write the run of dirty pages that begins with pg (referenced; the reference is used up) at *idx, which goes on behind it.
@@ -305,6 +328,21 @@ mobj_write_back(struct mobj *obj, uint64_t lo, uint64_t hi)
   return written;
 }
 
+void
+mobj_await(struct mobj *obj, uint64_t lo, uint64_t hi)
+{
+  struct page *pg;
+
+  for(; stored(obj) && lo < hi && (pg = sweep_next(obj, &lo, hi)) != 0; lo++) {
+    if(!page_test(pg, PAGE_DIRTY)) {
+      page_busy_wait(pg);
+      page_busy_clear(pg);
+    }
+    page_put(pg);
+    thread_relax();
+  }
+}
+
 // ---- the list
 
 struct mobj *
@@ -325,7 +363,7 @@ mobj_dirty_oldest(uint64_t before)
   }
   if(obj) {
     list_del(&obj->dirty);
-    obj->dirtied = clock_now();
+    obj->dirtied = max(clock_now(), before); // so that who goes on with the same time comes to its end
     list_add_tail(&dirty_list, &obj->dirty);
   }
   spin_release(&dirty_lock);

@@ -118,6 +118,35 @@ mobj_unmap_idle(struct mobj *obj, uint64_t lo, uint64_t hi)
   return !used;
 }
 
+// The page at idx if it is there, clean and was to be had BUSY; referenced.
+static struct page *
+page_out_take(struct mobj *obj, uint64_t *idx, uint64_t hi)
+{
+  struct page *pg = 0;
+  uintptr_t word;
+
+  spin_acquire(&obj->lock);
+  for(; pg == 0 && radix_next(&obj->pages, idx, hi, &word); ++*idx)
+    if(!page_test((struct page *)word, PAGE_DIRTY) && page_busy_try((struct page *)word))
+      pg = page_get((struct page *)word);
+  spin_release(&obj->lock);
+  return pg;
+}
+
+void
+mobj_page_out(struct mobj *obj, uint64_t lo, uint64_t hi)
+{
+  struct page *pg;
+
+  while((pg = page_out_take(obj, &lo, hi)) != 0) {
+    if(mobj_unmap_idle(obj, pg->idx, pg->idx + 1))
+      mobj_drop(obj, pg);
+    page_busy_clear(pg);
+    page_put(pg);
+    thread_relax();
+  }
+}
+
 void
 mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi)
 {
@@ -144,6 +173,28 @@ mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi)
     shootdown_finish(&sd);
   }
   sleep_release(&obj->maplock);
+}
+
+uint64_t
+mobj_entered(struct mobj *obj, uint64_t idx)
+{
+  struct spinlock *l;
+  vaddr_t va, end;
+  uint64_t n = 0;
+
+  sleep_acquire(&obj->maplock);
+  list_for_each(it, &obj->mappers) {
+    struct region *r = list_entry(it, struct region, mapper);
+
+    if(!region_shows(r, idx, idx + 1, &va, &end))
+      continue;
+    l = aspace_slot_lock(r->as, va);
+    spin_acquire(l);
+    n += pmap_peek(r->as->pmap, va, 0, 0) && (r->flags & REGION_SHARED || anon_get(r->as, va) == 0);
+    spin_release(l);
+  }
+  sleep_release(&obj->maplock);
+  return n;
 }
 
 // ---- who may write through a mapping ----
@@ -393,6 +444,7 @@ mobj_destroy(struct mobj *obj)
   cut_pages(obj, 0, UINT64_MAX, &chain);
   chain_put(&chain);
   cut_nodes(obj, 0, UINT64_MAX);
+  commit_add(-(int64_t)obj->promised);
   if(obj->npages != 0 || obj->ndirty != 0)
     panic("object %p (%s) destroyed: %lu pages, %lu dirty", obj, obj->ops->name, obj->npages, obj->ndirty);
 }

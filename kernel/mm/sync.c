@@ -1,6 +1,7 @@
 // sync.c -- msync: bring the stores of a range to the disk.
 // The regions are looked up one at a time, each object is referenced, and as.lock is let go before anything is written
-// (I6). Where a region has a tag (an open file), who gave it writes: so errors of write-back are told to that file. MS_ASYNC has nothing to do: what is DIRTY will be written, and its time stamps are due already.
+// (I6). Where a region has a tag (an open file), whoever gave it does the writing, so that errors of write-back are told
+// to that file. MS_ASYNC has nothing to do: what is DIRTY will be written, and its time stamps are due already.
 // Must not know how an object is stored.
 #include "mm/mm.h"
 

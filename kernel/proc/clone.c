@@ -6,7 +6,7 @@
 #include "core/trace.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
-#include "proc/proc.h"
+#include "proc/pidfd.h"
 
 #define CLONE_SIGNAL         0xffull
 #define CLONE_VM             0x100ull
@@ -63,7 +63,7 @@ check_flags(const struct clone_args *a)
 
   if(f & CLONE_NAMESPACES)
     return cred_capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
-  if(f & (CLONE_PIDFD | CLONE_INTO_CGROUP))
+  if((f & CLONE_INTO_CGROUP) || ((f & CLONE_PIDFD) && (f & CLONE_THREAD)))
     return -EINVAL;
   if((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
     return -EINVAL;
@@ -170,6 +170,7 @@ thread_like_me(const struct clone_args *a, struct thread **out)
   memcpy(t->name, me->name, sizeof(t->name));
   t->affinity = me->affinity;
   t->nice = atomic_get_relaxed(&me->nice);
+  t->mempolicy = me->mempolicy;
   t->mask = me->mask;
   t->strace = me->strace;
   t->clear_tid = (a->flags & CLONE_CHILD_CLEARTID) ? a->child_tid : 0;
@@ -241,11 +242,14 @@ struct child { // being made
   struct thread *t;
   struct proc *p;           // a new process; 0: a thread of this one
   struct vfork_wait *vfork; // the parent's reference
+  int pidfd;                // CLONE_PIDFD: our descriptor; else -1
 };
 
 static void
 child_undo(struct child *c)
 {
+  if(c->pidfd >= 0)
+    fd_close(thread_self()->files, c->pidfd);
   if(c->vfork) {
     c->t->vfork = 0;
     kfree(c->vfork);
@@ -259,6 +263,24 @@ child_undo(struct child *c)
   thread_put(c->t);
   if(c->p)
     proc_put(c->p);
+}
+
+static int
+child_pidfd(struct child *c, vaddr_t out)
+{
+  struct thread *me = thread_self();
+  struct file *f;
+  int e = pidfd_file(c->p, 0, &f);
+
+  if(e)
+    return e;
+  e = fd_install(me->files, f, 0, true, proc_limit(me->proc, RLIMIT_NOFILE));
+  if(e < 0) {
+    file_put(f);
+    return e;
+  }
+  c->pidfd = e;
+  return copyout(me->proc->as, out, &c->pidfd, sizeof(c->pidfd), 0);
 }
 
 static int
@@ -290,6 +312,8 @@ child_make(struct child *c, const struct clone_args *a)
   }
   if(e == 0 && (a->flags & CLONE_VFORK))
     e = child_vfork(c);
+  if(e == 0 && (a->flags & CLONE_PIDFD))
+    e = child_pidfd(c, a->pidfd);
   if(e == 0 && (a->flags & CLONE_PARENT_SETTID))
     e = copyout(me->as, a->parent_tid, &c->t->tid, sizeof(c->t->tid), 0);
   if(e == 0 && (a->flags & CLONE_CHILD_SETTID))
@@ -319,7 +343,7 @@ child_commit(struct child *c, const struct clone_args *a)
 int64_t
 proc_clone(const struct clone_args *a)
 {
-  struct child c = {0};
+  struct child c = {.pidfd = -1};
   int tid, e = check_flags(a);
 
   if(e == 0)

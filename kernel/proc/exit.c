@@ -158,6 +158,7 @@ static void
 bury_locked(struct proc *p, struct list *dead) REQUIRES(proclist_lock)
 {
   p->reaped = true;
+  waitq_wake(&p->ended);
   proc_remove(p);
   list_add_tail(dead, &p->dead);
 }
@@ -219,6 +220,7 @@ become_zombie(struct proc *p)
   spin_acquire(&proclist_lock);
   orphan_children(p, &dead);
   p->zombie = true;
+  waitq_wake(&p->ended);
   if(!parent_cares(p))
     bury_locked(p, &dead);
   spin_release(&proclist_lock);

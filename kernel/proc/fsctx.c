@@ -13,7 +13,7 @@ fsctx_alloc(struct dentry *root, struct dentry *cwd)
   if(c == 0)
     return 0;
   c->ref = 1;
-  spin_init(&c->lock, "fsctx", RANK_SPIN_FIRST); // below the dcache's own
+  spin_init(&c->lock, "fsctx", RANK_JOURNAL); // below the dcache's own
   c->root = dentry_get(root);
   c->cwd = dentry_get(cwd);
   c->umask = UMASK_DEFAULT;

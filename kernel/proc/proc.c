@@ -142,6 +142,7 @@ proc_alloc(int pid)
   list_init(&p->in_group);
   list_init(&p->in_session);
   waitq_init(&p->wait);
+  waitq_init(&p->ended);
   timer_init(&p->itimer_real, itimer_ring);
   p->exit_signal = SIGCHLD;
   p->start_time = clock_now();

@@ -177,6 +177,7 @@ struct thread {
   uint64_t slice_end;                     // (Q)
   int nice;                               // (a) -20 first .. 19 last
   struct held held;                       // (t)
+  int reserve;                            // (t) see thread_reserve
   void (*entry)(void *);                  // (c) kernel threads
   void *entry_arg;                        // (c)
   struct list in_proc;                    // (P)
@@ -212,6 +213,7 @@ struct thread {
     uint64_t deadline, arg[4];
   } restart;                // (t) ERESTART_RESTARTBLOCK
   uint64_t strace;          // (t) trace this one's calls
+  int mempolicy;            // (t) Linux's number; sys_numa.c
   struct vfork_wait *vfork; // (t) the parent that waits for our exec or exit (clone.c)
 };
 
@@ -241,6 +243,7 @@ struct proc {                            // thread group
   int stop_sig;                                      // (P)
   int exit_signal;                                   // (c) to the parent; SIGCHLD
   struct waitq wait;                                 // children's changes
+  struct waitq ended;                                // woken when it became a zombie, and when it was reaped
   struct file *exe;                                  // (P) referenced, write denied
   struct rlimit rlim[RLIMITS];                       // (P)
   bool execed;                                       // (P) since fork, for setpgid
@@ -330,7 +333,8 @@ void clone_release_parent(struct thread *t); // end of a vfork: exec and exit
 struct sighand *sighand_copy(struct sighand *h,
                              bool clear); // h 0: all default; clear: handlers become default. 0: no memory
 void sighand_put(struct sighand *h);
-void proc_user_start(void); // what a new user thread runs first: to user mode with t->regs
+void proc_user_start(void);   // what a new user thread runs first: to user mode with t->regs
+extern uint64_t vm_randomize; // (a) image.c: /proc/sys/kernel/randomize_va_space
 // ---- exec.c
 // From execve. 0: the registers are the new program's. flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.
 int proc_exec(struct dentry *at, const char *path, int flags, vaddr_t argv, vaddr_t envp);
@@ -416,6 +420,13 @@ void signal_mask_until_return(const sigset *mask); // ppoll, pselect: the old ma
 sigset signal_waiting_set(void);                   // rt_sigpending
 // sig_pending anew, after a change of mask or queues. t->proc->lock is held (asserted: clang knows it by other names).
 void signal_recalc(struct thread *t);
+int signal_dequeue(sigset among, struct siginfo *si); // take one that waits, blocked or not: its number, 0: none
+bool signal_pending_among(sigset among);
+// ---- signalfd.c
+void signalfd_init(void);
+void signalfd_notify(void); // a signal became pending; any lock below RANK_WAITQ may be held
+int signalfd_create(sigset set, unsigned flags, struct file **out);
+int signalfd_change(struct file *f, sigset set); // -EINVAL: none
 // arch/sigframe.c
 int sigframe_build(struct regs *r, int sig, const struct siginfo *si, const struct sigaction *sa,
                    sigset mask);                       // 0 or -EFAULT: SIGSEGV
@@ -486,6 +497,7 @@ enum {
   CAP_SYS_RESOURCE,
   CAP_SYS_TIME,
   CAP_SYS_TTY_CONFIG,
+  CAP_WAKE_ALARM = 35,
   CAP_CHECKPOINT_RESTORE = 40,
   CAPS = 41
 };
@@ -509,6 +521,9 @@ int procmaps_maps(struct textbuf *t, int pid);    // procmaps.c
 int sysinfo_mounts(struct textbuf *t, int pid);   // sysinfo.c
 int sysinfo_mountinfo(struct textbuf *t, int pid);
 int procmaps_smaps(struct textbuf *t, int pid);
+int procmaps_rollup(struct textbuf *t, int pid);
+int64_t pagemap_read(int pid, struct uio *u, uint64_t *pos); // pagemap.c
+int clear_refs_store(int pid, const char *s, size_t n);
 // proclink.c, for procfs_hooks
 int proclink_exe(int pid, struct dentry **out);
 int proclink_cwd(int pid, struct dentry **out);

@@ -174,6 +174,34 @@ take_pending(struct thread *t, sigset among, struct siginfo *si)
   return sig;
 }
 
+int
+signal_dequeue(sigset among, struct siginfo *si)
+{
+  struct thread *t = thread_self();
+  struct proc *p = t->proc;
+  int sig;
+
+  spin_acquire(&p->lock);
+  sig = sigpending_take(p, &t->pending, among, si);
+  if(sig == 0)
+    sig = sigpending_take(p, &p->pending, among, si);
+  signal_recalc(t);
+  spin_release(&p->lock);
+  return sig;
+}
+
+bool
+signal_pending_among(sigset among)
+{
+  struct thread *t = thread_self();
+  bool yes;
+
+  spin_acquire(&t->proc->lock);
+  yes = ((t->pending.set | t->proc->pending.set) & among) != 0;
+  spin_release(&t->proc->lock);
+  return yes;
+}
+
 int64_t
 signal_timedwait(const sigset *set, struct siginfo *info, uint64_t deadline)
 {

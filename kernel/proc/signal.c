@@ -149,6 +149,7 @@ send(struct thread *t, struct proc *p, const struct siginfo *si, bool *continued
     return 0;
   }
   r = sigpending_add(p, t ? &t->pending : &p->pending, si);
+  signalfd_notify();
   if(r || !to)
     return r;
   if(!(to->mask & bit))

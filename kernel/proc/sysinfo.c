@@ -12,7 +12,7 @@
 #include "proc/proc.h"
 #include "proc/sysvshm.h"
 
-enum { PAGE_KIB = PAGE_SIZE / 1024, CLOCK_TICKS = 100, DECIMAL = 10, KSTACK_KIB = KSTACK_SIZE / 1024 };
+enum { PAGE_KIB = PAGE_SIZE / 1024, CLOCK_TICKS = 100, KSTACK_KIB = KSTACK_SIZE / 1024 };
 #define TICK (NSEC / CLOCK_TICKS)
 
 void (*procinfo_hostname)(char *buf, size_t n);
@@ -50,7 +50,8 @@ show_meminfo(struct textbuf *t, int pid)
 {
   struct spaces s = spaces_sum();
   uint64_t total = frames_total(), free = frames_free(), shmem = mobj_total_shmem(), cached = mobj_total_cached();
-  uint64_t dirty = mobj_total_dirty(), buffers = bcache_pages(), slab = kmem_pages();
+  uint64_t dirty = mobj_total_dirty(), writing = atomic_get_relaxed(&dirty_stats.writing);
+  uint64_t buffers = bcache_pages(), slab = kmem_pages();
   uint64_t stacks = (uint64_t)sched_threads() << KSTACK_ORDER, droppable = cached > shmem ? cached - shmem : 0;
   uint64_t other = free + cached + buffers + slab + stacks + s.tables;
 
@@ -72,8 +73,8 @@ show_meminfo(struct textbuf *t, int pid)
   kib(t, "Mlocked:", s.locked);
   kib(t, "SwapTotal:", 0);
   kib(t, "SwapFree:", 0);
-  kib(t, "Dirty:", dirty);
-  kib(t, "Writeback:", 0);
+  kib(t, "Dirty:", dirty - min(writing, dirty));
+  kib(t, "Writeback:", writing);
   kib(t, "AnonPages:", s.anon);
   kib(t, "Mapped:", s.mapped);
   kib(t, "Shmem:", shmem);
@@ -82,22 +83,40 @@ show_meminfo(struct textbuf *t, int pid)
   kib(t, "SUnreclaim:", slab);
   kib(t, "KernelStack:", stacks);
   kib(t, "PageTables:", s.tables);
-  kib(t, "CommitLimit:", total / 2);
+  kib(t, "CommitLimit:", vm_commit_limit());
   kib(t, "Committed_AS:", vm_committed());
   text(t, "HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n");
   return 0;
+}
+
+// What went over all disks so far, in KiB.
+static uint64_t
+disk_kib(bool written)
+{
+  enum { SECTORS_PER_KIB = 2 };
+  uint64_t n = 0;
+
+  for(struct blkdev *d = blk_next(0); d; d = blk_next(d))
+    n += atomic_get_relaxed(written ? &d->sectors_written : &d->sectors_read);
+  return n / SECTORS_PER_KIB;
 }
 
 static int
 show_vmstat(struct textbuf *t, int pid)
 {
   struct fault_stats f = fault_stats;
+  struct dirty_stats d = dirty_stats;
   struct spaces s = spaces_sum();
 
   text(t, "nr_free_pages %lu\nnr_anon_pages %lu\nnr_mapped %lu\n", frames_free(), s.anon, s.mapped);
-  text(t, "nr_file_pages %lu\nnr_dirty %lu\nnr_writeback 0\n", mobj_total_cached(), mobj_total_dirty());
+  text(t, "nr_file_pages %lu\nnr_dirty %lu\nnr_writeback %lu\n", mobj_total_cached(), d.dirty - min(d.writing, d.dirty),
+       d.writing);
+  text(t, "nr_dirtied %lu\nnr_written %lu\nnr_write_failed %lu\n", d.dirtied, d.written, d.bad);
+  text(t, "nr_dirty_threshold %lu\nnr_dirty_background_threshold %lu\n", balance_limit(), balance_background());
+  text(t, "pgpgin %lu\npgpgout %lu\n", disk_kib(false), disk_kib(true));
   text(t, "nr_shmem %lu\nnr_kernel_stack %lu\n", mobj_total_shmem(), (uint64_t)sched_threads() * KSTACK_KIB);
   text(t, "nr_page_table_pages %lu\nnr_slab_unreclaimable %lu\n", s.tables, kmem_pages());
+  text(t, "pswpin 0\npswpout 0\n");
   text(t, "pgfault %lu\npgmajfault %lu\n", f.minor + f.major, f.major);
   text(t, "fault_cow %lu\nfault_zero %lu\nfault_file %lu\n", f.cow, f.zero, f.file);
   text(t, "oom_kill %lu\n", trace_count(TRACE_OOM));
@@ -284,53 +303,6 @@ show_trace(struct textbuf *t, int pid)
   return 0;
 }
 
-static int
-show_zero(struct textbuf *t, int pid)
-{
-  text(t, "0\n");
-  return 0;
-}
-
-static int
-show_mmap_min(struct textbuf *t, int pid)
-{
-  text(t, "%llu\n", MMAP_MIN);
-  return 0;
-}
-
-static int
-show_max_map(struct textbuf *t, int pid)
-{
-  text(t, "%lu\n", vm_max_map_count);
-  return 0;
-}
-
-// A decimal number and perhaps a newline; -EINVAL.
-static int
-parse_number(const char *s, size_t n, uint64_t lo, uint64_t hi, uint64_t *out)
-{
-  uint64_t v = 0;
-  size_t i = 0;
-
-  for(; i < n && s[i] >= '0' && s[i] <= '9' && v <= hi; i++)
-    v = v * DECIMAL + (s[i] - '0');
-  if(i == 0 || (i < n && s[i] != '\n') || v < lo || v > hi)
-    return -EINVAL;
-  *out = v;
-  return 0;
-}
-
-static int
-store_max_map(int pid, const char *s, size_t n)
-{
-  uint64_t v;
-  int e = cred_capable(CAP_SYS_ADMIN) ? parse_number(s, n, 0, INT32_MAX, &v) : -EPERM;
-
-  if(e == 0)
-    vm_max_map_count = v;
-  return e;
-}
-
 // ---- System V shared memory
 
 static int
@@ -353,9 +325,19 @@ show_shm(struct textbuf *t, int pid)
   return 0;
 }
 
-static const struct proc_number shm_max = {.value = &shm_max_bytes, .hi = UINT64_MAX};
-static const struct proc_number shm_all = {.value = &shm_max_pages, .hi = UINT64_MAX};
-static const struct proc_number shm_mni = {.value = &shm_max_ids, .hi = SHM_IDS_MOST};
+// ---- settings
+
+static const struct proc_number overcommit = {.at = &vm_overcommit, .hi = OVERCOMMIT_NEVER};
+static const struct proc_number overcommit_ratio = {
+    .at = &vm_overcommit_ratio, .hi = INT32_MAX, .changed = commit_ratio_set};
+static const struct proc_number overcommit_kbytes = {
+    .at = &vm_overcommit_kbytes, .hi = UINT64_MAX, .changed = commit_kbytes_set};
+static const struct proc_number max_map_count = {.at = &vm_max_map_count, .hi = INT32_MAX};
+static const struct proc_number mmap_min = {.at = &vm_mmap_min, .lo = PAGE_SIZE, .hi = UINT32_MAX}; // never page 0
+static const struct proc_number randomize = {.at = &vm_randomize, .hi = 2};
+static const struct proc_number shm_max = {.at = &shm_max_bytes, .hi = UINT64_MAX};
+static const struct proc_number shm_all = {.at = &shm_max_pages, .hi = UINT64_MAX};
+static const struct proc_number shm_mni = {.at = &shm_max_ids, .hi = SHM_IDS_MOST};
 
 static int
 show_blkfail(struct textbuf *t, int pid)
@@ -386,7 +368,7 @@ store_pid_max(int pid, const char *s, size_t n)
 {
   enum { LEAST = 301, MOST = 4194304 };
   uint64_t v;
-  int e = cred_capable(CAP_SYS_ADMIN) ? parse_number(s, n, LEAST, MOST, &v) : -EPERM;
+  int e = cred_capable(CAP_SYS_ADMIN) ? number_parse(s, n, LEAST, MOST, &v) : -EPERM;
 
   if(e == 0)
     atomic_set(&pid_max, (int)v);
@@ -419,13 +401,6 @@ show_hostname(struct textbuf *t, int pid)
 }
 
 static int
-show_randomize(struct textbuf *t, int pid)
-{
-  text(t, "%d\n", option_flag("norandmaps") ? 0 : 2);
-  return 0;
-}
-
-static int
 show_threads_max(struct textbuf *t, int pid)
 {
   text(t, "%lu\n", clone_threads_max());
@@ -438,6 +413,19 @@ show_nr_open(struct textbuf *t, int pid)
   text(t, "%d\n", FD_LIMIT);
   return 0;
 }
+
+// When dirty pages are written, and how many there may be.
+enum { PERCENT = 100, LEAST_BYTES = 2 * PAGE_SIZE };
+static const struct proc_number dirty_ratio = {&balance_settings.ratio, 0, PERCENT, &balance_settings.bytes,
+                                               balance_kick};
+static const struct proc_number dirty_bytes = {&balance_settings.bytes, LEAST_BYTES, INT64_MAX, &balance_settings.ratio,
+                                               balance_kick};
+static const struct proc_number background_ratio = {&balance_settings.background_ratio, 0, PERCENT,
+                                                    &balance_settings.background_bytes, balance_kick};
+static const struct proc_number background_bytes = {&balance_settings.background_bytes, 1, INT64_MAX,
+                                                    &balance_settings.background_ratio, balance_kick};
+static const struct proc_number dirty_expire = {&writeback_settings.expire, 0, INT32_MAX, 0, balance_kick};
+static const struct proc_number dirty_writeback = {&writeback_settings.interval, 0, INT32_MAX, 0, balance_kick};
 
 enum { READ_ALL = 0444, WRITE_ROOT = 0644 };
 static const struct proc_file files[] = {
@@ -454,9 +442,17 @@ static const struct proc_file files[] = {
     {.name = "cmdline", .mode = READ_ALL, .show = show_cmdline},
     {.name = "version", .mode = READ_ALL, .show = show_version},
     {.name = "trace", .mode = READ_ALL, .show = show_trace},
-    {.name = "sys/vm/overcommit_memory", .mode = READ_ALL, .show = show_zero},
-    {.name = "sys/vm/max_map_count", .mode = WRITE_ROOT, .show = show_max_map, .store = store_max_map},
-    {.name = "sys/vm/mmap_min_addr", .mode = READ_ALL, .show = show_mmap_min},
+    {.name = "sys/vm/overcommit_memory", .mode = WRITE_ROOT, .number = &overcommit},
+    {.name = "sys/vm/overcommit_ratio", .mode = WRITE_ROOT, .number = &overcommit_ratio},
+    {.name = "sys/vm/overcommit_kbytes", .mode = WRITE_ROOT, .number = &overcommit_kbytes},
+    {.name = "sys/vm/max_map_count", .mode = WRITE_ROOT, .number = &max_map_count},
+    {.name = "sys/vm/mmap_min_addr", .mode = WRITE_ROOT, .number = &mmap_min},
+    {.name = "sys/vm/dirty_ratio", .mode = WRITE_ROOT, .number = &dirty_ratio},
+    {.name = "sys/vm/dirty_bytes", .mode = WRITE_ROOT, .number = &dirty_bytes},
+    {.name = "sys/vm/dirty_background_ratio", .mode = WRITE_ROOT, .number = &background_ratio},
+    {.name = "sys/vm/dirty_background_bytes", .mode = WRITE_ROOT, .number = &background_bytes},
+    {.name = "sys/vm/dirty_expire_centisecs", .mode = WRITE_ROOT, .number = &dirty_expire},
+    {.name = "sys/vm/dirty_writeback_centisecs", .mode = WRITE_ROOT, .number = &dirty_writeback},
     {.name = "sys/dev/blkfail", .mode = WRITE_ROOT, .show = show_blkfail, .store = store_blkfail},
     {.name = "sys/kernel/shmmax", .mode = WRITE_ROOT, .number = &shm_max},
     {.name = "sys/kernel/shmall", .mode = WRITE_ROOT, .number = &shm_all},
@@ -467,7 +463,7 @@ static const struct proc_file files[] = {
     {.name = "sys/kernel/osrelease", .mode = READ_ALL, .show = show_osrelease},
     {.name = "sys/kernel/ostype", .mode = READ_ALL, .show = show_ostype},
     {.name = "sys/kernel/hostname", .mode = READ_ALL, .show = show_hostname},
-    {.name = "sys/kernel/randomize_va_space", .mode = READ_ALL, .show = show_randomize},
+    {.name = "sys/kernel/randomize_va_space", .mode = WRITE_ROOT, .number = &randomize},
     {.name = "sys/fs/nr_open", .mode = READ_ALL, .show = show_nr_open},
     {0},
 };

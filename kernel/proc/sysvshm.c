@@ -176,6 +176,21 @@ seg_file(struct segment *s)
   return vfs_truncate(s->file->inode, s->st.size, 0);
 }
 
+// The whole segment counts as promised from the start, unless the caller waives that.
+static int
+seg_promise(struct segment *s, int flags)
+{
+  uint64_t pages = pages_of(s->st.size);
+
+  if((flags & SHM_NORESERVE) && atomic_get_relaxed(&vm_overcommit) != OVERCOMMIT_NEVER)
+    return 0;
+  if(!commit_allows(0, pages))
+    return -ENOMEM;
+  commit_add(pages);
+  s->file->inode->obj.promised = pages;
+  return 0;
+}
+
 static struct segment *
 seg_new(int key, uint64_t size, unsigned mode, int *err)
 {
@@ -197,6 +212,8 @@ seg_new(int key, uint64_t size, unsigned mode, int *err)
       .cpid = current_proc()->pid,
   };
   *err = seg_file(s);
+  if(*err == 0)
+    *err = seg_promise(s, mode);
   if(*err == 0)
     return s;
   if(s->file)
@@ -372,7 +389,7 @@ sysvshm_attach(int id, vaddr_t addr, int flags)
   rq.tag = s->file;
   err = aspace_map(as, &rq, &at);
   seg_drop(s);
-  if(err == 0 && (as->map_flags & REGION_LOCKED))
+  if(err == 0 && (as->map_flags & (REGION_LOCKED | REGION_ONFAULT)) == REGION_LOCKED)
     aspace_populate(as, at, at + rq.len, PROT_N); // what cannot be had now comes with the faults
   return err == -EEXIST ? -EINVAL : err ? err : (int64_t)at;
 }

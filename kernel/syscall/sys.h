@@ -119,8 +119,21 @@ sysfn sys_utimes, sys_futimesat, sys_getxattr, sys_lgetxattr, sys_fgetxattr, sys
 sysfn sys_flistxattr;
 // ---- sys_poll.c
 sysfn sys_poll, sys_ppoll, sys_select, sys_pselect6;
+// ---- sys_epoll.c
+sysfn sys_epoll_create, sys_epoll_create1, sys_epoll_ctl, sys_epoll_wait, sys_epoll_pwait, sys_epoll_pwait2;
+// ---- sys_event.c
+sysfn sys_eventfd, sys_eventfd2, sys_timerfd_create, sys_timerfd_settime, sys_timerfd_gettime, sys_signalfd;
+sysfn sys_signalfd4;
 // ---- sys_mm.c
+int madvise_range(struct aspace *as, vaddr_t lo, uint64_t len, int advice); // madvise(2), arguments checked
 sysfn sys_mmap, sys_munmap, sys_mprotect, sys_msync, sys_mremap, sys_madvise, sys_mincore, sys_brk, sys_mseal;
+// ---- sys_remap.c
+sysfn sys_remap_file_pages;
+// ---- sys_numa.c
+sysfn sys_set_mempolicy, sys_get_mempolicy, sys_mbind;
+// ---- sys_pidfd.c
+struct file *pidfd_get(int fd, struct proc **p); // referenced, and p, borrowed from it; 0: no pidfd
+sysfn sys_pidfd_open, sys_pidfd_send_signal, sys_process_madvise;
 // ---- sys_mlock.c
 int mlock_room(struct aspace *as, uint64_t bytes, int over);   // may so much more be locked? 0, -EPERM, `over`
 int mlock_populate(struct aspace *as, vaddr_t lo, vaddr_t hi); // every accessible page present; first error

@@ -7,7 +7,7 @@
 
 // ---- names
 
-static struct spinlock uts_lock = SPINLOCK_INIT("uts", RANK_SPIN_FIRST);
+static struct spinlock uts_lock = SPINLOCK_INIT("uts", RANK_JOURNAL);
 static struct utsname uts = {
     // (uts_lock) nodename and domainname; the rest is constant
     .sysname = "Linux",        .nodename = "lazy6", .release = "6.1.0-lazy6",
@@ -198,15 +198,16 @@ enum {
   REBOOT_POWER_OFF = 0x4321fedc
 };
 
+// Nothing is written first: who wants that calls sync (reboot(2)).
 static int64_t
 reboot_now(uint32_t how)
 {
   switch(how) {
   case REBOOT_CAD_ON:
   case REBOOT_CAD_OFF: return 0; // there is no such key
-  case REBOOT_RESTART: vfs_sync_all(); cpu_reset();
+  case REBOOT_RESTART: cpu_reset();
   case REBOOT_HALT:
-  case REBOOT_POWER_OFF: vfs_sync_all(); cpu_poweroff(0);
+  case REBOOT_POWER_OFF: cpu_poweroff(0);
   default: return -EINVAL;
   }
 }

@@ -108,7 +108,7 @@ mlock_do(vaddr_t addr, uint64_t len, bool touch)
     e = mlock_room(as, bytes_unlocked(as, lo, hi), -ENOMEM); // L03
   if(e || lo == hi)
     return e;
-  e = mlock_flags(lo, hi, REGION_LOCKED, 0); // L02
+  e = mlock_flags(lo, hi, REGION_LOCKED | (touch ? 0 : REGION_ONFAULT), touch ? REGION_ONFAULT : 0); // L02
   if(e)
     return e;
   e = touch ? mlock_populate(as, lo, hi) : 0;
@@ -137,15 +137,15 @@ sys_munlock(const uint64_t *a)
   vaddr_t lo, hi;
   int e = mlock_range(a[0], a[1], &lo, &hi);
 
-  return e || lo == hi ? e : mlock_flags(lo, hi, 0, REGION_LOCKED); // L05, L06
+  return e || lo == hi ? e : mlock_flags(lo, hi, 0, REGION_LOCKED | REGION_ONFAULT); // L05, L06
 }
 
 // What regions mapped from now on get (L09).
 static void
-mlock_future(struct aspace *as, bool on)
+mlock_future(struct aspace *as, int flags)
 {
   rw_write(&as->lock);
-  as->map_flags = on ? as->map_flags | REGION_LOCKED : as->map_flags & ~REGION_LOCKED;
+  as->map_flags = (as->map_flags & ~(REGION_LOCKED | REGION_ONFAULT)) | flags;
   rw_write_release(&as->lock);
 }
 
@@ -158,14 +158,12 @@ mlock_everything(struct aspace *as, int set, int clear)
   return e == -ENOMEM ? 0 : e;
 }
 
-// MCL_FUTURE with MCL_ONFAULT: what is mapped later is not locked, as a region cannot say "when touched"; without swap
-// touched memory stays anyway.
 int64_t
 sys_mlockall(const uint64_t *a)
 {
   struct aspace *as = user_as();
   uint32_t flags = a[0];
-  int e;
+  int how = flags & MCL_ONFAULT ? REGION_LOCKED | REGION_ONFAULT : REGION_LOCKED, e;
 
   if(!flags || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags == MCL_ONFAULT) // L08
     return -EINVAL;
@@ -175,9 +173,9 @@ sys_mlockall(const uint64_t *a)
     e = -ENOMEM;
   if(e)
     return e;
-  mlock_future(as, (flags & (MCL_FUTURE | MCL_ONFAULT)) == MCL_FUTURE);
+  mlock_future(as, flags & MCL_FUTURE ? how : 0);
   if(flags & MCL_CURRENT)
-    e = mlock_everything(as, REGION_LOCKED, 0);
+    e = mlock_everything(as, how, REGION_LOCKED | REGION_ONFAULT);
   if(e == 0 && (flags & (MCL_CURRENT | MCL_ONFAULT)) == MCL_CURRENT)
     mlock_populate_all(as); // Linux does not report what could not be made present
   return e;
@@ -186,6 +184,6 @@ sys_mlockall(const uint64_t *a)
 int64_t
 sys_munlockall(const uint64_t *a)
 {
-  mlock_future(user_as(), false);
-  return mlock_everything(user_as(), 0, REGION_LOCKED); // L14
+  mlock_future(user_as(), 0);
+  return mlock_everything(user_as(), 0, REGION_LOCKED | REGION_ONFAULT); // L14
 }

@@ -35,7 +35,7 @@ mmap_place(struct mapping *m, vaddr_t addr)
     return page_aligned(addr) ? 0 : -EINVAL;
   }
   m->rq.how = m->flags & MAP_32BIT ? MAP_LOW32 : MAP_HINT;
-  m->rq.addr = page_up(page_down(addr) && addr < MMAP_MIN ? MMAP_MIN : addr);
+  m->rq.addr = page_up(page_down(addr) && addr < vm_mmap_min ? vm_mmap_min : addr);
   if(m->rq.addr > USER_TOP - m->rq.len)
     m->rq.addr = 0; // a hint that cannot be
   return 0;
@@ -97,6 +97,17 @@ mmap_file(struct mapping *m, struct file *f)
   return e;
 }
 
+static int
+mmap_shared(struct mapping *m)
+{
+  bool promise = !(m->flags & MAP_NORESERVE) || atomic_get_relaxed(&vm_overcommit) == OVERCOMMIT_NEVER;
+
+  if(promise && !commit_allows(0, m->rq.len >> PAGE_SHIFT)) // O03
+    return -ENOMEM;
+  m->rq.obj = shm_create(m->rq.len, promise);
+  return m->rq.obj ? 0 : -ENOMEM;
+}
+
 // Anonymous memory, and files that are nothing else (/dev/zero, M24). M02, M14, M33.
 static int
 mmap_anonymous(struct mapping *m)
@@ -112,8 +123,7 @@ mmap_anonymous(struct mapping *m)
     if(m->flags & MAP_GROWSDOWN)
       return -EINVAL;
     m->rq.flags |= REGION_SHARED;
-    m->rq.obj = shm_create(m->rq.len);
-    return m->rq.obj ? 0 : -ENOMEM;
+    return mmap_shared(m);
   default: return -EINVAL;
   }
 }
@@ -170,7 +180,8 @@ mmap_commit(struct mapping *m)
   if(e)
     return e;
   // M36: what cannot be made present now is left to the faults.
-  if(m->flags & MAP_LOCKED || (m->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+  if((m->flags & MAP_LOCKED && !(as->map_flags & REGION_ONFAULT)) ||
+     (m->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
     mlock_populate(as, at, at + m->rq.len);
   return at;
 }
@@ -297,19 +308,24 @@ sys_mremap(const uint64_t *a)
 
 enum { MADV_LAST_POSIX = 4, MADV_FIRST_LINUX = 8, MADV_LAST = 25 };
 
-int64_t
-sys_madvise(const uint64_t *a)
+int
+madvise_range(struct aspace *as, vaddr_t lo, uint64_t len, int advice)
 {
-  int advice = a[2];
-  vaddr_t lo = a[0], hi = lo + page_up(a[1]);
+  vaddr_t hi = lo + page_up(len);
 
   if(advice < 0 || advice > MADV_LAST || (advice > MADV_LAST_POSIX && advice < MADV_FIRST_LINUX)) // A02
     return -EINVAL;
-  if(!page_aligned(lo) || (a[1] && !page_up(a[1])) || hi < lo) // A01, A04
+  if(!page_aligned(lo) || (len && !page_up(len)) || hi < lo) // A01, A04
     return -EINVAL;
   if(hi == lo) // A03
     return 0;
-  return aspace_advise(user_as(), lo, hi, advice);
+  return aspace_advise(as, lo, hi, advice);
+}
+
+int64_t
+sys_madvise(const uint64_t *a)
+{
+  return madvise_range(user_as(), a[0], a[1], a[2]);
 }
 
 // One page of answers at a time.

@@ -2,6 +2,7 @@
 // Typical: gather a structure from registers or memory / one proc_ call.
 // Must not know: how any of it is done; proc/ does.
 #include "lib/string.h"
+#include "proc/pidfd.h"
 #include "syscall/sys.h"
 
 // clone's argument order on x86-64: flags, stack, parent_tid, child_tid, tls. The signal lies in the flags' low byte.
@@ -179,6 +180,8 @@ sys_wait4(const uint64_t *a)
   return e ? e : r;
 }
 
+enum { P_PIDFD = 3 };
+
 static int
 waitid_who(uint32_t which, int id)
 {
@@ -186,8 +189,28 @@ waitid_who(uint32_t which, int id)
   case P_ALL: return 0;
   case P_PID: return id > 0 ? 0 : -EINVAL;
   case P_PGID: return id >= 0 ? 0 : -EINVAL; // 0: the caller's
-  default: return -EINVAL;                   // P_PIDFD too: there are none
+  default: return -EINVAL;
   }
+}
+
+// P_PIDFD: the number of the process behind it, and whether to wait at all.
+static int
+waitid_pidfd(int fd, int *id, bool *nonblock)
+{
+  struct proc *p;
+  struct file *f;
+  int e;
+
+  if(fd < 0)
+    return -EINVAL;
+  f = pidfd_get(fd, &p);
+  if(!f)
+    return -EBADF;
+  e = pidfd_reaped(p) ? -ECHILD : 0; // its number may be another's
+  *id = p->pid;
+  *nonblock = f->flags & O_NONBLOCK;
+  file_put(f);
+  return e;
 }
 
 int64_t
@@ -197,20 +220,23 @@ sys_waitid(const uint64_t *a)
   struct rusage ru;
   struct siginfo si;
   int id = a[1], status = 0, e;
+  bool nonblock = false;
   int64_t r;
 
   if(options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | WTHREADFLAGS))
     return -EINVAL;
   if(!(options & (WEXITED | WSTOPPED | WCONTINUED)))
     return -EINVAL;
-  e = waitid_who(which, id);
+  e = which == P_PIDFD ? waitid_pidfd(id, &id, &nonblock) : waitid_who(which, id);
   if(e)
     return e;
+  which = which == P_PIDFD ? P_PID : which;
+  nonblock &= !(options & WNOHANG);
   memset(&si, 0, sizeof(si));
   memset(&ru, 0, sizeof(ru));
-  r = proc_wait(which, id, options, &status, &si, a[4] ? &ru : 0);
-  if(r < 0)
-    return r;
+  r = proc_wait(which, id, options | (nonblock ? WNOHANG : 0), &status, &si, a[4] ? &ru : 0);
+  if(r < 0 || (r == 0 && nonblock))
+    return r ? r : -EAGAIN;
   e = a[2] ? user_out(a[2], &si, sizeof(si)) : 0;
   if(e == 0 && a[4] && r > 0)
     e = user_out(a[4], &ru, sizeof(ru));

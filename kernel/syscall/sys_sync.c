@@ -47,15 +47,36 @@ sys_fdatasync(const uint64_t *a)
   return fsync_fd(a[0], true);
 }
 
-enum { SYNC_RANGE_KNOWN = 7 };
+// Linux's flags of sync_file_range: wait for what is being written, write what is dirty, wait for that.
+enum { SYNC_WAIT_BEFORE = 1, SYNC_WRITE = 2, SYNC_WAIT_AFTER = 4, SYNC_KNOWN = 7 };
 
-// More than was asked: the whole file, with what is needed to find its blocks.
+static int
+sync_range(struct file *f, uint64_t off, uint64_t n, unsigned flags)
+{
+  unsigned type = f->inode ? f->inode->mode & S_IFMT : 0;
+
+  if(flags & ~SYNC_KNOWN || (int64_t)off < 0 || (int64_t)n < 0 || (int64_t)(off + n) < 0)
+    return -EINVAL;
+  if(f->flags & O_PATH)
+    return -EBADF;
+  if(type != S_IFREG)
+    return type == S_IFBLK || type == S_IFDIR || type == S_IFLNK ? 0 : -ESPIPE; // those have no pages here
+  return data_sync_range(f, off, n ? off + n : INT64_MAX, flags & SYNC_WRITE,
+                         flags & (SYNC_WAIT_BEFORE | SYNC_WAIT_AFTER));
+}
+
+// The range and no more, and nothing of what is needed to find it again: no promise beyond that.
 int64_t
 sys_sync_file_range(const uint64_t *a)
 {
-  if((uint32_t)a[3] & ~SYNC_RANGE_KNOWN || (int64_t)a[1] < 0 || (int64_t)a[2] < 0 || (int64_t)(a[1] + a[2]) < 0)
-    return -EINVAL;
-  return fsync_fd(a[0], true);
+  struct file *f = fd_file(a[0]);
+  int e;
+
+  if(!f)
+    return -EBADF;
+  e = sync_range(f, a[1], a[2], a[3]);
+  file_put(f);
+  return e;
 }
 
 // Start reading [off, off + n) of f; n 0: to the end.
@@ -89,8 +110,32 @@ sys_readahead(const uint64_t *a)
   return r;
 }
 
-// Only WILLNEED does something. NORMAL, RANDOM, SEQUENTIAL, NOREUSE: the object's own detection of sequences decides.
-// DONTNEED: the pages stay until reclaim wants them, which a hint allows.
+// Whole pages of [off, off + n), n 0: to the end: what is dirty is written, what is clean and nobody uses leaves the cache.
+static void
+drop_cached(struct file *f, uint64_t off, uint64_t n)
+{
+  struct mobj *obj = &f->inode->obj;
+  uint64_t lo = page_up(off) >> PAGE_SHIFT, end = off + n, hi;
+
+  hi = n == 0 || end < off || end >= obj->size ? pages_of(obj->size) : end >> PAGE_SHIFT;
+  if(lo >= hi)
+    return;
+  mobj_write_back(obj, lo, hi);
+  mobj_page_out(obj, lo, hi);
+}
+
+static void
+advise(struct file *f, uint64_t off, uint64_t n, unsigned advice)
+{
+  switch(advice) {
+  case POSIX_FADV_NORMAL: atomic_set(&f->access, ACCESS_NORMAL); break;
+  case POSIX_FADV_RANDOM: atomic_set(&f->access, ACCESS_RANDOM); break;
+  case POSIX_FADV_SEQUENTIAL: atomic_set(&f->access, ACCESS_SEQUENTIAL); break;
+  case POSIX_FADV_WILLNEED: read_ahead(f, off, n); break;
+  case POSIX_FADV_DONTNEED: drop_cached(f, off, n); break;
+  }
+}
+
 int64_t
 sys_fadvise64(const uint64_t *a)
 {
@@ -103,8 +148,8 @@ sys_fadvise64(const uint64_t *a)
     r = -ESPIPE;
   else if((int64_t)a[2] < 0 || (uint32_t)a[3] > POSIX_FADV_NOREUSE)
     r = -EINVAL;
-  else if((uint32_t)a[3] == POSIX_FADV_WILLNEED && f->inode && S_ISTYPE(f->inode->mode, S_IFREG))
-    read_ahead(f, a[1], a[2]);
+  else if(f->inode && S_ISTYPE(f->inode->mode, S_IFREG))
+    advise(f, a[1], a[2], a[3]);
   file_put(f);
   return r;
 }

@@ -374,3 +374,48 @@ TEST(mincore_of_much) // C05, C09
       break;
     }
 }
+
+TEST(paging_out_files) // A17, C06
+{
+  int fd = temp_pages(8);
+  char *p = file_at(fd, 8 * PAGE, RW, MAP_SHARED), *q = map(2 * PAGE);
+  char *x = mmap(0, 4 * PAGE, PROT_READ, MAP_PRIVATE, open("/proc/self/exe", O_RDONLY), 0), head[4];
+
+  memset(q, 'q', 2 * PAGE);
+  need(x != MAP_FAILED);
+  memcpy(head, x, 4);
+  p[3 * PAGE] = 'P';
+  for(int advice = 20; advice <= 21; advice++) {
+    expect(madvise(p, 8 * PAGE, advice) == 0 && madvise(q, 2 * PAGE, advice) == 0 && madvise(x, 4 * PAGE, advice) == 0);
+    expect(p[0] == 'a' && p[3 * PAGE] == 'P' && memcmp(x, head, 4) == 0);
+    expect_eq(differing(q, 2 * PAGE, 'q'), 0);
+  }
+  need(mlock(p, PAGE) == 0);
+  expect_errno(madvise(p, PAGE, 20), EINVAL);
+  expect_errno(madvise(p, PAGE, 21), EINVAL);
+  expect_errno(madvise((void *)(uintptr_t)PAGE, PAGE, 21), ENOMEM);
+}
+
+TEST(populating_and_its_errors) // A16
+{
+  int fd = temp_pages(2), ro, pfd[2];
+  char *p = file_at(fd, 4 * PAGE, RW, MAP_SHARED), *q = map_prot(4 * PAGE, PROT_READ),
+       *room = map_prot(4 * PAGE, PROT_NONE);
+  char name[64];
+
+  need(pipe(pfd) == 0);
+  expect(madvise(p, 2 * PAGE, MADV_POPULATE_READ) == 0 && madvise(p, 2 * PAGE, MADV_POPULATE_WRITE) == 0);
+  expect_errno(madvise(p, 4 * PAGE, MADV_POPULATE_READ), EFAULT); // beyond the end
+  expect_errno(madvise(p + 2 * PAGE, PAGE, MADV_POPULATE_WRITE), EFAULT);
+  expect(madvise(q, 4 * PAGE, MADV_POPULATE_READ) == 0);
+  expect_errno(madvise(q, 4 * PAGE, MADV_POPULATE_WRITE), EINVAL);
+  expect_errno(madvise(room, PAGE, MADV_POPULATE_READ), EINVAL);
+  snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+  ro = open(name, O_RDONLY);
+  p = file_at(ro, 2 * PAGE, PROT_READ, MAP_SHARED);
+  expect_errno(madvise(p, 2 * PAGE, MADV_POPULATE_WRITE), EINVAL);
+  need(munmap(room + PAGE, PAGE) == 0 && mprotect(room, PAGE, RW) == 0 && mprotect(room + 2 * PAGE, 2 * PAGE, RW) == 0);
+  expect_errno(madvise(room, 4 * PAGE, MADV_POPULATE_WRITE), ENOMEM); // a hole
+  expect_eq(resident(room, PAGE), 1);                                 // what comes before it was done
+  expect_eq(resident(room + 2 * PAGE, 2 * PAGE), 0);
+}

@@ -272,3 +272,23 @@ main(int argc, char **argv)
   }
   return t_main(argc, argv);
 }
+
+TEST(future_locks_on_fault) // L08, L09
+{
+  char *p;
+
+  need(mlockall(MCL_FUTURE | MCL_ONFAULT) == 0);
+  p = map(64 * PAGE);
+  expect(locked_kib() >= 64 * 4);
+  expect_eq(resident(p, 64 * PAGE), 0); // locked as they come
+  p[5 * PAGE] = 1;
+  expect_eq(resident(p, 64 * PAGE), 1);
+  need(munlockall() == 0);
+  expect_eq(locked_kib(), 0);
+  need(mlockall(MCL_CURRENT | MCL_ONFAULT) == 0);
+  expect(locked_kib() >= 64 * 4);
+  expect_eq(resident(p, 64 * PAGE), 1);
+  need(munlockall() == 0 && mlockall(MCL_FUTURE) == 0);
+  p = map(16 * PAGE);
+  expect_eq(resident(p, 16 * PAGE), 16);
+}

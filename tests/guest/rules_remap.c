@@ -311,3 +311,33 @@ TEST(grow_page_by_page) // X02, X04
   for(size_t i = 0; i + 1 < n; i++)
     need(p[i * PAGE] == (char)(i + 1));
 }
+
+TEST(remapping_file_pages) // F05, X20
+{
+  int fd = temp_pages(8), ro;
+  char *p = file_at(fd, 8 * PAGE, RW, MAP_SHARED), *q = file_at(fd, 4 * PAGE, RW, MAP_PRIVATE), *s, name[64];
+
+  expect(syscall(SYS_remap_file_pages, p, PAGE, 0, 7, 0) == 0);
+  expect(p[0] == 'h' && p[PAGE] == 'b' && p[7 * PAGE] == 'h');
+  p[1] = 'X';
+  expect(p[7 * PAGE + 1] == 'X' && file_byte(fd, 7 * PAGE + 1) == 'X');
+  expect(syscall(SYS_remap_file_pages, p + 100, 3 * PAGE - 100, 0, 2, 0) == 0); // whole pages downwards
+  expect(p[0] == 'c' && p[PAGE] == 'd' && p[2 * PAGE] == 'c');
+  expect(syscall(SYS_remap_file_pages, p, 8 * PAGE, 0, 0, 0) == 0 && p[0] == 'a' && p[2 * PAGE] == 'c');
+  expect_errno(syscall(SYS_remap_file_pages, p, PAGE, PROT_READ, 0, 0), EINVAL);
+  expect_errno(syscall(SYS_remap_file_pages, p, 0, 0, 0, 0), EINVAL);
+  expect_errno(syscall(SYS_remap_file_pages, p, 9 * PAGE, 0, 0, 0), EINVAL);
+  expect_errno(syscall(SYS_remap_file_pages, p, PAGE, 0, -1ul, 0), EINVAL);
+  expect_errno(syscall(SYS_remap_file_pages, q, PAGE, 0, 1, 0), EINVAL); // private
+  expect_errno(syscall(SYS_remap_file_pages, map(PAGE), PAGE, 0, 1, 0), EINVAL);
+  expect_errno(syscall(SYS_remap_file_pages, (long)PAGE, PAGE, 0, 1, 0), EINVAL);
+  s = map_shared(4 * PAGE);
+  for(int i = 0; i < 4; i++)
+    s[i * PAGE] = '0' + i;
+  expect(syscall(SYS_remap_file_pages, s, PAGE, 0, 3, 0) == 0);
+  expect(s[0] == '3' && s[PAGE] == '1');
+  snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+  ro = open(name, O_RDONLY);
+  s = file_at(ro, 2 * PAGE, PROT_READ, MAP_SHARED);
+  expect_errno(syscall(SYS_remap_file_pages, s, PAGE, 0, 4, 0), EINVAL); // can never be written
+}

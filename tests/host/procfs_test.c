@@ -88,7 +88,7 @@ TEST(numbers_have_bounds)
 {
   static const char *bad[] = {"", " ", "x", "1x", "-1", "4", "101", "18446744073709551616", "5 6"};
   static uint64_t value = 7;
-  struct proc_number n = {.value = &value, .lo = 5, .hi = 100, .changed = note_change};
+  struct proc_number n = {.at = &value, .lo = 5, .hi = 100, .changed = note_change};
   struct textbuf t = {0};
   size_t k;
 
@@ -153,12 +153,22 @@ readlink_exe(int pid, char *buf, size_t n)
   return min(n, 7ul);
 }
 
+static uint64_t two_at = 20, two_other = 5;
+static int two_changes;
+
+static void
+two_changed(void)
+{
+  two_changes++;
+}
+
+static const struct proc_number two = {&two_at, 10, 1000, &two_other, two_changed};
 static const struct proc_file top[] = {
     {.name = "meminfo", .mode = 0444, .show = show_name},
     {.name = "sys/kernel/name", .mode = 0644, .show = show_name, .store = store_word},
     {.name = "long", .mode = 0400, .show = show_long},
     {.name = "sys/vm/one", .mode = 0644, .show = show_name},
-    {.name = "sys/vm/two", .mode = 0644, .show = show_name},
+    {.name = "sys/vm/two", .mode = 0644, .number = &two},
     {.name = "net/dev", .mode = 0444, .show = show_name},
     {0},
 };
@@ -242,6 +252,14 @@ fd_readlink(int pid, int fd, char *buf, size_t n)
   return snprintf(buf, n, "pipe:[%d]", fd);
 }
 
+static bool is_root = true;
+
+static bool
+may_set(void)
+{
+  return is_root;
+}
+
 static struct fs *fs;
 static uint64_t baseline;
 
@@ -252,7 +270,7 @@ begin(void)
 
   fs_world();
   procfs_hooks = (struct procfs_hooks){top,       per_pid, next_pid, pid_exists,  self_pid, self_tid,
-                                       pid_owner, next_fd, fd_link,  fd_readlink, next_tid};
+                                       pid_owner, next_fd, fd_link,  fd_readlink, next_tid, may_set};
   baseline = fs_frames_free();
   for(t = fs_types; strcmp(t->name, "proc") != 0; t = t->next)
     ;
@@ -528,6 +546,40 @@ TEST(writing)
   need(f);
   uio_kernel(&u, &one, word, 5);
   expect_eq(file_write(f, &u, 0), -EINVAL);
+  file_put(f);
+  end();
+}
+
+static int64_t
+set_two(struct file *f, const char *text)
+{
+  struct iovec one;
+  uint64_t pos = 0;
+  struct uio u;
+
+  uio_kernel(&u, &one, (void *)text, strlen(text));
+  return file_write(f, &u, &pos);
+}
+
+TEST(numbers_are_settings)
+{
+  static const char *const bad[] = {"", "x", "9", "1001", "12x", "-20", "99999999999999999999999"};
+  struct file *f;
+  char buf[16] = "";
+
+  begin();
+  f = open_path("/sys/vm/two", O_RDWR);
+  need(f);
+  expect_eq(file_read_kernel(f, buf, sizeof(buf), 0), 3);
+  expect(strcmp(buf, "20\n") == 0);
+  for(int i = 1; i < sizeof(bad) / sizeof(bad[0]); i++)
+    expect_eq(set_two(f, bad[i]), -EINVAL);
+  is_root = false;
+  expect_eq(set_two(f, "30"), -EPERM);
+  is_root = true;
+  expect(two_at == 20 && two_other == 5 && two_changes == 0);
+  expect_eq(set_two(f, "1000\n"), 5);
+  expect(two_at == 1000 && two_other == 0 && two_changes == 1);
   file_put(f);
   end();
 }

@@ -286,11 +286,13 @@ ext3_commit(struct mobj *obj)
   struct ext3_fs *x = ext3_of(ip);
   int err = 0;
 
-  if(x->journal == 0)
+  if(!ext3_enter(x))
     return 0;
   if(atomic_get(&ip->touched))
     err = ext3_store_alone(ip);
-  return err ? err : journal_sync(x->journal, atomic_get(&ext3_info(ip)->tid));
+  err = err ? err : journal_sync(x->journal, atomic_get(&ext3_info(ip)->tid));
+  ext3_leave(x);
+  return err;
 }
 
 const struct mobj_ops ext3_mobj_ops = {

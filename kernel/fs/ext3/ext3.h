@@ -104,10 +104,10 @@ struct ext3_fs {
   struct sleeplock orphans_lock; // rank 47: the list of inodes to be finished
   struct list orphans;           // (R) ext3_info.orphan, in the order of the list on the disk
   struct journal *journal;       // (c) while it can be written; 0: read-only
-  int handles;                   // (a) open
-  bool closing;                  // (a) no new handles
+  int inside;                    // (a) open handles, and whoever else uses the journal
+  bool closing;                  // (a) nobody enters any more
   bool told;                     // (a) an abort was printed
-  struct waitq quiet;            // handles became 0
+  struct waitq quiet;            // inside became 0
 };
 struct ext3_window {  // blocks that one growing file looks for its next ones in; others go elsewhere while they can
   struct rbnode node; // (G)
@@ -156,6 +156,9 @@ int ext3_start_writing(struct ext3_fs *x, const char *source); // replay, journa
 int ext3_recover(struct ext3_fs *x, const char *source);       // bring home what the log holds, if anything
 int ext3_stop_writing(struct ext3_fs *x); // everything home, marked clean. No handle opens any more.
 int ext3_remount(struct fs *fs, bool readonly, const char *options);
+// Whoever uses the journal without a handle stays inside meanwhile: it does not go away. false: there is none.
+bool ext3_enter(struct ext3_fs *x);
+void ext3_leave(struct ext3_fs *x);
 // A handle with room for `credits` blocks. 0; -EROFS: cannot be written; -ENOSPC: too many; -ENOMEM, -EINTR. May wait for
 // a commit. Rank 20 (fs/journal/journal.h).
 int ext3_begin(struct ext3_fs *x, int credits, struct handle *h);

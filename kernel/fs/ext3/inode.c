@@ -111,7 +111,8 @@ take_dinode(struct inode *ip, const struct ext3_dinode *d)
   info->flags = d->flags;
   info->generation = d->generation;
   info->acl = d->file_acl;
-  info->fast_link = d->size < EXT3_FAST_LINK && d->blocks == (d->file_acl ? EXT3_SECTORS : 0);
+  info->fast_link =
+      S_ISTYPE(d->mode, S_IFLNK) && d->size < EXT3_FAST_LINK && d->blocks == (d->file_acl ? (uint32_t)EXT3_SECTORS : 0);
   ip->mode = d->mode;
   ip->uid = d->uid | (uint32_t)d->uid_high << 16;
   ip->gid = d->gid | (uint32_t)d->gid_high << 16;
@@ -262,25 +263,34 @@ unlist(struct inode *ip)
   sleep_release(&x->orphans_lock);
 }
 
+// What is left to do with an inode that nobody knows any more.
 static void
-ext3_evict(struct inode *ip)
+settle(struct inode *ip)
 {
   struct ext3_fs *x = ext3_of(ip);
   struct ext3_info *info = ext3_info(ip);
 
-  if(x->journal) {
-    if(ip->nlink == 0 && ip->mode)
-      erase(ip); // an error has shut the gate; the next mount finishes it
-    else if(mobj_sync(&ip->obj, 0, UINT64_MAX >> PAGE_SHIFT) == 0 && ip->touched)
-      ext3_store_alone(ip);
-    ordered_forget(x->journal, &info->ordered);
-    unlist(ip);
-  }
-  if(info->window.hi) {
-    sleep_acquire(&x->alloc);
-    ext3_window_close(x, &info->window);
-    sleep_release(&x->alloc);
-  }
+  if(!ext3_enter(x))
+    return;
+  if(ip->nlink == 0 && ip->mode)
+    erase(ip); // an error has shut the gate; the next mount finishes it
+  else if(mobj_sync(&ip->obj, 0, UINT64_MAX >> PAGE_SHIFT) == 0 && ip->touched)
+    ext3_store_alone(ip);
+  ordered_forget(x->journal, &info->ordered);
+  ext3_leave(x);
+}
+
+static void
+ext3_evict(struct inode *ip)
+{
+  struct ext3_fs *x = ext3_of(ip);
+
+  // Before settle gives the number away: who takes it waits for this inode to be gone, with `alloc` held.
+  sleep_acquire(&x->alloc);
+  ext3_window_close(x, &ext3_info(ip)->window);
+  sleep_release(&x->alloc);
+  settle(ip);
+  unlist(ip);
   dirindex_free(ip);
   ext3_info_free(ip);
   inode_free(ip);

@@ -131,11 +131,18 @@ shorten(struct inode *ip, uint64_t size)
 int
 ext3_truncate(struct inode *ip, uint64_t size)
 {
+  int err;
+
+  if(!ext3_enter(ext3_of(ip)))
+    return -EROFS;
   if(size > ip->obj.size)
-    return lengthen(ip, size);
-  if(size < ip->obj.size)
-    return shorten(ip, size);
-  return ext3_store_alone(ip); // the times
+    err = lengthen(ip, size);
+  else if(size < ip->obj.size)
+    err = shorten(ip, size);
+  else
+    err = ext3_store_alone(ip); // the times
+  ext3_leave(ext3_of(ip));
+  return err;
 }
 
 // ---- holes
@@ -240,18 +247,15 @@ fill_holes(struct inode *ip, uint64_t lo, uint64_t hi)
   return err;
 }
 
-// Room behind the end cannot be kept: the format has no blocks that are allocated and not yet written, and e2fsck takes
-// blocks behind the end for damage.
-int
-ext3_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len)
+// Room for [off, end): as far as the file goes, or, without KEEP_SIZE, the file goes so far afterwards.
+static int
+reserve(struct inode *ip, unsigned mode, uint64_t off, uint64_t end)
 {
-  uint64_t old = ip->obj.size, end = off + len;
+  uint64_t old = ip->obj.size;
   int err = 0;
 
-  if(mode == (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE))
-    return punch(ip, off, end);
-  if(mode & ~FALLOC_KEEP_SIZE)
-    return -EOPNOTSUPP;
+  // Room behind the end cannot be kept: the format has no blocks that are allocated and not yet written, and e2fsck takes
+  // blocks behind the end for damage.
   if((mode & FALLOC_KEEP_SIZE) && end > old)
     return -EOPNOTSUPP;
   if(end > old)
@@ -259,6 +263,21 @@ ext3_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len)
   err = err ? err : fill_holes(ip, off, end);
   if(err && ip->obj.size != old)
     shorten(ip, old);
+  return err;
+}
+
+int
+ext3_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len)
+{
+  int err = -EOPNOTSUPP;
+
+  if(!ext3_enter(ext3_of(ip)))
+    return -EROFS;
+  if(mode == (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE))
+    err = punch(ip, off, off + len);
+  else if(!(mode & ~FALLOC_KEEP_SIZE))
+    err = reserve(ip, mode, off, off + len);
+  ext3_leave(ext3_of(ip));
   return err;
 }
 

@@ -14,10 +14,20 @@ enum { GROUPS_PER_BLOCK = EXT3_BLOCK / sizeof(struct ext3_group), CREDITS_LEAST 
 
 // ---- the gate ----
 
-static void
-leave(struct ext3_fs *x)
+bool
+ext3_enter(struct ext3_fs *x)
 {
-  if(atomic_sub(&x->handles, 1) == 0)
+  atomic_add(&x->inside, 1);
+  if(!atomic_get(&x->closing) && x->journal)
+    return true;
+  ext3_leave(x);
+  return false;
+}
+
+void
+ext3_leave(struct ext3_fs *x)
+{
+  if(atomic_sub(&x->inside, 1) == 0)
     waitq_wake(&x->quiet);
 }
 
@@ -37,15 +47,15 @@ shut(struct ext3_fs *x)
 int
 ext3_begin(struct ext3_fs *x, int credits, struct handle *h)
 {
-  int err = -EROFS;
+  int err;
 
-  atomic_add(&x->handles, 1);
-  if(!atomic_get(&x->closing) && x->journal)
-    err = txn_begin(x->journal, credits, h);
-  if(err == -EROFS && !atomic_get(&x->closing) && x->journal)
+  if(!ext3_enter(x))
+    return -EROFS;
+  err = txn_begin(x->journal, credits, h);
+  if(err == -EROFS)
     shut(x);
   if(err)
-    leave(x);
+    ext3_leave(x);
   return err;
 }
 
@@ -53,15 +63,19 @@ void
 ext3_end(struct ext3_fs *x, struct handle *h)
 {
   txn_end(h);
-  leave(x);
+  ext3_leave(x);
 }
 
 bool
 ext3_again(struct ext3_fs *x, int err, int *tries)
 {
-  if(err != -ENOSPC || ++*tries >= TRIES || x->super.free_blocks_count == 0)
+  bool again;
+
+  if(err != -ENOSPC || ++*tries >= TRIES || x->super.free_blocks_count == 0 || !ext3_enter(x))
     return false;
-  return journal_force(x->journal) == 0;
+  again = journal_force(x->journal) == 0;
+  ext3_leave(x);
+  return again;
 }
 
 // ---- the superblock, past the journal ----
@@ -248,7 +262,7 @@ ext3_stop_writing(struct ext3_fs *x)
   if(x->journal == 0)
     return 0;
   atomic_set(&x->closing, true);
-  wait_event(&x->quiet, atomic_get(&x->handles) == 0, WAIT_ALWAYS, NEVER);
+  wait_event(&x->quiet, atomic_get(&x->inside) == 0, WAIT_ALWAYS, NEVER);
   err = journal_close(x->journal);
   x->journal = 0;
   if(!err)

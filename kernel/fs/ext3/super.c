@@ -215,7 +215,13 @@ ext3_sync(struct fs *fs)
 {
   struct ext3_fs *x = (struct ext3_fs *)fs;
 
-  return x->journal ? journal_force(x->journal) : 0;
+  int err;
+
+  if(!ext3_enter(x))
+    return 0;
+  err = journal_force(x->journal);
+  ext3_leave(x);
+  return err;
 }
 
 static void

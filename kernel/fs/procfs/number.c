@@ -9,7 +9,7 @@ enum { DECIMAL = 10 };
 int
 number_show(const struct proc_number *n, struct textbuf *t)
 {
-  text(t, "%lu\n", atomic_get(n->value));
+  text(t, "%lu\n", atomic_get(n->at));
   return 0;
 }
 
@@ -19,34 +19,36 @@ is_space(char c)
   return c == ' ' || c == '\t' || c == '\n';
 }
 
-// A decimal number with white space around it.
-static bool
-parse(const char *s, const char *end, uint64_t *out)
+int
+number_parse(const char *s, size_t n, uint64_t lo, uint64_t hi, uint64_t *out)
 {
-  const char *digits;
+  const char *end = s + n, *digits;
   uint64_t v = 0;
 
   while(s < end && is_space(*s))
     s++;
   for(digits = s; s < end && *s >= '0' && *s <= '9'; s++)
     if(__builtin_mul_overflow(v, DECIMAL, &v) || __builtin_add_overflow(v, *s - '0', &v))
-      return false;
-  if(s == digits)
-    return false;
+      return -EINVAL;
+  if(s == digits || v < lo || v > hi)
+    return -EINVAL;
   while(s < end && is_space(*s))
     s++;
   *out = v;
-  return s == end;
+  return s == end ? 0 : -EINVAL;
 }
 
 int
 number_store(const struct proc_number *n, const char *s, size_t len)
 {
   uint64_t v;
+  int err = number_parse(s, len, n->lo, n->hi, &v);
 
-  if(!parse(s, s + len, &v) || v < n->lo || v > n->hi)
-    return -EINVAL;
-  atomic_set(n->value, v);
+  if(err)
+    return err;
+  atomic_set(n->at, v);
+  if(n->instead)
+    atomic_set(n->instead, 0);
   if(n->changed)
     n->changed();
   return 0;

@@ -382,6 +382,20 @@ proc_open(struct file *f)
   return 0;
 }
 
+static int
+node_show(const struct proc_node *n, struct textbuf *t)
+{
+  return n->file->number ? number_show(n->file->number, t) : n->file->show(t, n->pid);
+}
+
+static int
+node_store(const struct proc_node *n, const char *s, size_t len)
+{
+  if(n->file->number == 0)
+    return n->file->store(n->pid, s, len);
+  return procfs_hooks.may_set() ? number_store(n->file->number, s, len) : -EPERM;
+}
+
 // Make the text anew. `show` does not sleep for memory, so where it found too little we wait and let it try again.
 static int
 proc_generate(struct proc_open *o, const struct proc_node *n)
@@ -394,7 +408,7 @@ proc_generate(struct proc_open *o, const struct proc_node *n)
     uint64_t pages;
 
     text_clear(&o->text);
-    if((err = n->file->number ? number_show(n->file->number, &o->text) : n->file->show(&o->text, n->pid)) != 0)
+    if((err = node_show(n, &o->text)) != 0)
       return err;
     if(!o->text.failed)
       break;
@@ -434,6 +448,8 @@ proc_read(struct file *f, struct uio *u, uint64_t *pos)
   struct proc_open *o = f->priv;
   int64_t r;
 
+  if(n->file->read)
+    return n->file->read(n->pid, u, pos);
   if(n->file->show == 0 && n->file->number == 0)
     return -EINVAL;
   sleep_acquire_nested(&o->lock);
@@ -456,7 +472,7 @@ proc_write(struct file *f, struct uio *u, uint64_t *pos)
   if(err)
     return err;
   word[len] = 0;
-  err = n->file->number ? number_store(n->file->number, word, len) : n->file->store(n->pid, word, len);
+  err = node_store(n, word, len);
   return err ? err : (int64_t)len;
 }
 
