@@ -378,7 +378,7 @@ TEST(mounts_cover_and_uncover)
   expect_eq(sf.blocks, 2);
   expect_eq(sf.bfree, 0);
   expect_eq(f->inode->obj.size, 8192);
-  expect_eq(vfs_truncate(f->inode, 4096, 0), 0);
+  expect_eq(vfs_ftruncate(f, 4096), 0);
   expect_eq(put("/m/g", O_CREAT | O_WRONLY, big, 4096, 0), 4096);
   expect_eq(vfs_umount(&root_ctx, "/m"), -EBUSY);
   file_put(f);
