@@ -16,6 +16,9 @@ void frame_add(paddr_t lo, paddr_t hi);
 // use.
 struct page *frame_try(int order);
 struct page *frame_try_reserve(int order);
+// Between the two the running thread may use the reserve in all it does: for what makes memory free. Nests.
+void frame_reserve_begin(void);
+void frame_reserve_end(void);
 // The same for one frame, but waits for reclaim and, if nothing helps, for a program killed by the hook: 0 on success,
 // -ENOMEM (nothing to be had), -EINTR (the caller is being killed). Holds nothing (I6 asserted).
 int frame_wait(void);

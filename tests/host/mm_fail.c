@@ -52,7 +52,7 @@ scene(void)
   struct aspace *as = aspace_create();
 
   store_init(&file, FILE_PAGES);
-  shm = shm_create(SHM_PAGES * PAGE_SIZE);
+  shm = shm_create(SHM_PAGES * PAGE_SIZE, true);
   as->brk_start = as->brk = at(BRK);
   must(map(as, ANON, 600, 0, 0) == 0);
   must(map(as, PRIVATE, FILE_PAGES, 0, &file.obj) == 0);
@@ -401,7 +401,7 @@ static int
 try_create(struct aspace *as)
 {
   struct aspace *other = aspace_create();
-  struct mobj *obj = other ? shm_create(PAGE_SIZE) : 0;
+  struct mobj *obj = other ? shm_create(PAGE_SIZE, true) : 0;
 
   if(obj)
     mobj_put(obj);

@@ -93,7 +93,7 @@ finished(struct inode *ip)
 {
   struct ext3_fs *x = ext3_of(ip);
   struct handle h;
-  int err = ext3_begin(x, CREDITS_ORPHAN + 1, &h);
+  int err = ext3_begin_surely(x, CREDITS_ORPHAN + 1, &h);
 
   if(err)
     return err;
