@@ -156,6 +156,16 @@ soak: setup-test all $(GUEST) ## the long ones: 2 and 16 CPUs, stress
 setup-test:
 	@tools/setup run test
 
+# ---- measurements. bench/NAME.c is a static program: on this Linux, and in lazy6, counted in instructions.
+BENCH := $(patsubst bench/%.c,build/bench/bench/%,$(wildcard bench/*.c))
+build/bench/bench/%: bench/%.c
+	@mkdir -p $(@D)
+	@echo "  musl    $<"; $(MUSL) $(UFLAGS) $< -o $@
+.PHONY: bench
+bench: setup all $(BENCH) ## what docs/performance.md shows: on this Linux, in nanoseconds, and in lazy6, in instructions
+	@echo "this Linux ($$(uname -r)), nanoseconds:"; build/bench/bench/regions
+	@echo "lazy6, instructions:"; QUIET=1 MEM=2G TIMEOUT=1200 ADD=build/bench RUN="/bench/regions" QEMU_EXTRA="-icount shift=0,sleep=off" tools/run $(KERNEL_ELF) build/root.img
+
 # ---- the protocols, as models
 .PHONY: models
 models: ## check the models of the protocols with spin: each as built, and with one rule at a time left out. MODELS="cow fork" for some
