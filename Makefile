@@ -156,6 +156,12 @@ soak: setup-test all $(GUEST) ## the long ones: 2 and 16 CPUs, stress
 setup-test:
 	@tools/setup run test
 
+# ---- the protocols, as models
+.PHONY: models
+models: ## check the models of the protocols with spin: each as built, and with one rule at a time left out. MODELS="cow fork" for some
+	@tools/setup models
+	@nice tests/models/run $(MODELS)
+
 # ---- checks that run nothing
 SOURCES = $(shell find kernel user tests bench -name '*.[ch]' 2>/dev/null)
 .PHONY: lint format

@@ -3,7 +3,7 @@
 The sample programs of user/xv6/programs, with what each must print; programs in old habits (tests/xv6/old); programs
 that must be refused (tests/xv6/refused); and `make qemu` as a person has it.
 """
-import glob, os, re, shutil, subprocess, tempfile
+import glob, os, re, shutil, subprocess, tempfile, time
 import console
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -73,8 +73,13 @@ def suite_compiling(report):
             shutil.copy(f"{REFUSED}/{name}.c", f"{d}/{name}")
             st, out = compile_folder(f"{d}/{name}", f"{d}/{name}.out")
             report(st == 1 and re.search(words, out) and not os.path.exists(f"{d}/{name}.out/{name}"), f"xv6/refused_{name}", f"{st}\n{out}")
-    lines = sum(len(open(f).readlines()) for f in glob.glob(f"{HERE}/user/xv6/lib/*"))
-    report(lines < LIBRARY_LINES, "xv6/library_is_small", f"{lines} lines")
+        p = subprocess.run([f"{HERE}/tools/run"], env={**os.environ, "XV6": f"{d}/mistake", "RUN": "/xv6/mistake"}, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        report(p.returncode == 1 and "mistake.c:7:" in p.stdout, "xv6/run_says_what_does_not_compile", f"{p.returncode}\n{p.stdout}")
+    text = [open(f).read().splitlines() for part in ("lib", "include") for f in glob.glob(f"{HERE}/user/xv6/{part}/*")]
+    lib = sum(len(open(f).readlines()) for f in glob.glob(f"{HERE}/user/xv6/lib/*"))
+    code = sum(1 for t in text for l in t if l.strip() and not l.strip().startswith("//"))
+    report(lib < LIBRARY_LINES and code < LIBRARY_LINES, "xv6/library_is_small", f"{lib} lines; {code} of code, with the headers")
 
 
 def suite_guest(boot, report):
@@ -98,10 +103,7 @@ def suite_guest(boot, report):
 
 
 def suite_qemu(env, report, slow):
-    env = {**env, "CPUS": "3"}
-    for k in ("SMP", "MAKEFLAGS", "MAKELEVEL"):
-        env.pop(k, None)
-    c = console.Console(None, env, 90 * slow, ["make", "qemu-nox"])
+    c = console.Console(None, {**env, "CPUS": "3", "QUIET": "1"}, 90 * slow, ["make", "qemu-nox"])
     try:
         steps = [
             ("prompt_in_xv6", "", r"lazy6:/xv6# $"),
@@ -123,7 +125,27 @@ def suite_qemu(env, report, slow):
         c.close()
 
 
-def suite(boot, env, report, slow):
+def suite_gdb(env, report, slow, skip):
+    """`make qemu-gdb` waits; `tools/gdb -a` attaches and lets it go on."""
+    if not shutil.which("gdb"):
+        skip("xv6/qemu_gdb", ["gdb"])
+        return
+    c = console.Console(None, env, 90 * slow, ["make", "qemu-gdb"])
+    try:
+        told = c.expect(r"Now run 'tools/gdb -a'") is not None
+        end = time.time() + 60 * slow
+        while not os.path.exists(f"{HERE}/build/gdb.sock") and time.time() < end:
+            time.sleep(0.1)
+        p = subprocess.run([f"{HERE}/tools/gdb", "-a"], input="hbreak kernel_main\ncontinue\ndetach\n", stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=120 * slow)
+        report(told and "Breakpoint 1, kernel_main" in p.stdout, "xv6/qemu_gdb_attaches", p.stdout)
+        report(c.expect(r"lazy6:/xv6# $") is not None, "xv6/qemu_gdb_goes_on", f"seen {c.seen!r}")
+    finally:
+        c.close()
+
+
+def suite(boot, env, report, slow, skip):
     suite_compiling(report)
     suite_guest(boot, report)
     suite_qemu(env, report, slow)
+    suite_gdb(env, report, slow, skip)

@@ -27,6 +27,7 @@ enum rank {
   RANK_DCACHE = 53,
   RANK_PROCLIST = 54, // pid table, parents, children, groups, sessions
   RANK_BCACHE = 55,
+  RANK_KTIMER = 55,
   RANK_PROC = 56, // one process: signals, threads
   RANK_FDTABLE = 57,
   RANK_FUTEX = 58,

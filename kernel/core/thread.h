@@ -14,7 +14,10 @@ enum wait_mode {
 struct thread *thread_self(void); // 0 before the scheduler runs
 struct held *thread_held(void);   // of the running thread, or of the CPU before there is one
 int thread_tid(void);             // of the running thread, 0 without one; any context
-const char *thread_name(void);    // of the running thread; any context
+// Of the running thread: while it is not 0, the thread may take memory from the reserve (mm/frame.c), because what it does
+// makes more memory free. Counts, so that such work nests.
+int *thread_reserve(void);
+const char *thread_name(void); // of the running thread; any context
 // Announce that the running thread is about to block: from here on a thread_wake makes the next thread_block return at once.
 void thread_prepare(void);
 // Give the CPU away until woken. Nothing but sleeping locks may be held. May return early; callers look again.

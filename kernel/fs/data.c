@@ -12,7 +12,7 @@
 #include "lib/errseq.h"
 #include "lib/string.h"
 
-enum { RELATIME_SECONDS = 24 * 60 * 60, PACE_PAGES = 32 };
+enum { RELATIME_SECONDS = 24 * 60 * 60, PACE_PAGES = 32, AHEAD_SEQUENTIAL = 64 };
 
 static bool
 times_before(struct times a, struct times b)
@@ -50,10 +50,24 @@ data_end(struct inode *ip)
   return min(size, visible);
 }
 
-// Page idx, up to date and referenced. The look at the cache is all that a warm read costs.
 static int
-data_page(struct mobj *obj, uint64_t idx, struct page **pp)
+data_load(struct file *f, uint64_t idx, struct page **pp)
 {
+  struct mobj *obj = &f->inode->obj;
+
+  switch(atomic_get_relaxed(&f->access)) {
+  case ACCESS_RANDOM: return mobj_load_only(obj, idx, pp, 0);
+  case ACCESS_SEQUENTIAL: mobj_readahead(obj, idx, AHEAD_SEQUENTIAL); break;
+  case ACCESS_NORMAL: break;
+  }
+  return mobj_load(obj, idx, pp, 0);
+}
+
+// Page idx, up to date and referenced; touch: this is a new use of it. The look at the cache is all that a warm read costs.
+static int
+data_page(struct file *f, struct uio *u, uint64_t idx, bool touch, struct page **pp)
+{
+  struct mobj *obj = &f->inode->obj;
   struct page *pg;
 
   spin_acquire(&obj->lock);
@@ -63,18 +77,22 @@ data_page(struct mobj *obj, uint64_t idx, struct page **pp)
   else
     pg = 0;
   spin_release(&obj->lock);
+  if(!pg && (u->how & UIO_NOWAIT))
+    return -EAGAIN;
   if(!pg)
-    return mobj_load(obj, idx, pp, 0);
-  if(!page_test(pg, PAGE_USED))
-    page_set(pg, PAGE_USED);
+    return data_load(f, idx, pp);
+  if(touch)
+    page_touch(pg);
   *pp = pg;
   return 0;
 }
 
 // Up to the end of one page: bytes moved, 0 at the end of the file, or -E if nothing was moved.
 static int64_t
-data_read_page(struct inode *ip, struct uio *u, uint64_t pos)
+data_read_page(struct file *f, struct uio *u, uint64_t pos)
 {
+  struct inode *ip = f->inode;
+  bool goes_on = pos == atomic_get_relaxed(&f->goes_on) && pos % PAGE_SIZE != 0; // small pieces are one use
   uint64_t end = data_end(ip), off = pos & (PAGE_SIZE - 1), n;
   struct page *pg;
   size_t moved;
@@ -82,7 +100,7 @@ data_read_page(struct inode *ip, struct uio *u, uint64_t pos)
 
   if(pos >= end)
     return 0;
-  err = data_page(&ip->obj, pos >> PAGE_SHIFT, &pg);
+  err = data_page(f, u, pos >> PAGE_SHIFT, !goes_on, &pg);
   if(err == -ENXIO) // cut off meanwhile
     return 0;
   if(err)
@@ -90,17 +108,20 @@ data_read_page(struct inode *ip, struct uio *u, uint64_t pos)
   n = min(min(PAGE_SIZE - off, end - pos), u->left);
   moved = uio_to(u, (char *)page_va(pg) + off, n, &err);
   page_put(pg);
+  atomic_set_relaxed(&f->goes_on, pos + moved);
   return moved > 0 ? (int64_t)moved : err;
 }
 
 int64_t
 data_read(struct file *f, struct uio *u, uint64_t *pos)
 {
-  uint64_t done = 0;
+  uint64_t done = 0, start = *pos;
   int64_t n = 0;
 
+  if((f->flags & O_DIRECT) && (n = direct_begin(f, u, start, false)) != 0)
+    return n;
   while(u->left > 0) {
-    n = data_read_page(f->inode, u, *pos);
+    n = data_read_page(f, u, *pos);
     if(n <= 0)
       break;
     *pos += n;
@@ -109,6 +130,8 @@ data_read(struct file *f, struct uio *u, uint64_t *pos)
   }
   if(done > 0)
     data_accessed(f);
+  if(f->flags & O_DIRECT)
+    direct_drop(f, start, start + done);
   return done > 0 ? (int64_t)done : n;
 }
 
@@ -227,7 +250,7 @@ data_write_locked(struct file *f, struct uio *u, uint64_t *pos)
   uint64_t done = 0, paced = 0;
   int64_t n = 0;
 
-  if(f->flags & O_APPEND)
+  if(f->flags & O_APPEND || u->how & UIO_APPEND)
     *pos = ip->obj.size;
   if(*pos > INT64_MAX || u->left > INT64_MAX - *pos)
     return -EFBIG;
@@ -257,11 +280,17 @@ data_write(struct file *f, struct uio *u, uint64_t *pos)
 
   if(u->left == 0)
     return 0;
+  if(u->how & UIO_NOWAIT) // room for new pages may have to be waited for
+    return -EOPNOTSUPP;
+  if((f->flags & O_DIRECT) && (n = direct_begin(f, u, *pos, true)) != 0)
+    return n;
   if(balance_due(&f->inode->obj) && (n = mobj_balance(&f->inode->obj, 1)) != 0)
     return n;
   rw_write(&f->inode->lock);
   n = data_write_locked(f, u, pos);
   rw_write_release(&f->inode->lock);
+  if(n > 0 && f->flags & O_DIRECT)
+    return direct_written(f, *pos - n, n);
   return n;
 }
 
@@ -276,6 +305,20 @@ data_sync(struct file *f, uint64_t lo, uint64_t hi)
   err = err ? err : e;
   e = errseq_report(&obj->errseq, &f->errseq);
   return e ? e : err;
+}
+
+int
+data_sync_range(struct file *f, uint64_t lo, uint64_t hi, bool write, bool wait)
+{
+  struct mobj *obj = &f->inode->obj;
+  int err = 0;
+
+  if(write)
+    err = mobj_sync(obj, lo >> PAGE_SHIFT, pages_of(hi));
+  if(!wait)
+    return 0;
+  mobj_await(obj, lo >> PAGE_SHIFT, pages_of(hi));
+  return err ? (errseq_report(&obj->errseq, &f->errseq), err) : errseq_report(&obj->errseq, &f->errseq);
 }
 
 static int

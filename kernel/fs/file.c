@@ -112,7 +112,7 @@ file_tag_punch(void *tag, uint64_t off, uint64_t len)
 {
   struct file *f = tag;
 
-  return vfs_fallocate(f->inode, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, off, len);
+  return vfs_fallocate(f, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, off, len);
 }
 
 const struct region_tag_ops file_region_tags = {
@@ -237,7 +237,7 @@ file_open_checked(struct dentry *d, unsigned flags, const struct cred *cr, struc
       err = open_driver(f);
     f->flags &= ~O_NOCTTY;
     if(!err && (flags & O_TRUNC) && inode_is(f->inode, S_IFREG))
-      err = vfs_truncate(f->inode, 0, 0);
+      err = vfs_ftruncate(f, 0);
   }
   if(err) {
     file_put(f);
@@ -302,8 +302,8 @@ file_write(struct file *f, struct uio *u, uint64_t *pos)
   if(pos && !f->ops->seekable)
     return -ESPIPE;
   n = pos ? f->ops->write(f, u, pos) : file_at_own_pos(f, u, f->ops->write);
-  if(n > 0 && (f->flags & O_DSYNC) && f->ops->fsync) {
-    err = f->ops->fsync(f, (f->flags & O_SYNC) != O_SYNC);
+  if(n > 0 && (f->flags & O_DSYNC || u->how & (UIO_DSYNC | UIO_SYNC)) && f->ops->fsync) {
+    err = f->ops->fsync(f, (f->flags & O_SYNC) != O_SYNC && !(u->how & UIO_SYNC));
     if(err)
       return err;
   }

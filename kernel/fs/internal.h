@@ -20,6 +20,12 @@ void dentry_forget_fs(struct fs *fs);       // drop unused dentries of one file 
 struct list *hash_table(uint64_t *mask);    // mount.c: chains for a table of this machine's size; at start-up, panics
 unsigned attr_without_setid(unsigned mode); // attr.c
 
+// direct.c: O_DIRECT. Is such a call valid? Before a read, what is dirty there goes to the disk. / It wrote n bytes: on their way to the
+// disk too, or -E. / Out of the cache.
+int direct_begin(struct file *f, struct uio *u, uint64_t pos, bool write);
+int64_t direct_written(struct file *f, uint64_t pos, int64_t n);
+void direct_drop(struct file *f, uint64_t lo, uint64_t hi);
+
 // ---- namei.c: a walk along a path, one component after the other.
 struct walk {
   const struct namectx *c;

@@ -18,6 +18,7 @@ uio_one(struct uio *u, struct aspace *as, struct iovec *one, uint64_t base, size
   u->iov = one;
   u->niov = 1;
   u->skip = 0;
+  u->how = 0;
   u->left = n;
 }
 

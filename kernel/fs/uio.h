@@ -12,7 +12,9 @@ struct uio {
   int niov;
   uint64_t skip; // bytes of iov[0] done
   uint64_t left; // bytes to go over all segments
+  int how;       // enum uio_how: of this call, besides what the file was opened with
 };
+enum uio_how { UIO_APPEND = 1, UIO_DSYNC = 2, UIO_SYNC = 4, UIO_NOWAIT = 8 };
 void uio_kernel(struct uio *u, struct iovec *one, void *buf, size_t n);
 void uio_user(struct uio *u, struct aspace *as, struct iovec *one, vaddr_t va, size_t n);
 // Move up to n bytes, advancing u: bytes moved; if that is fewer than min(n, left), *err (-EFAULT, -EINTR, -ENOMEM).

@@ -235,6 +235,8 @@ struct file_ops { // user memory is touched only through uio and pin.c
   int (*open)(struct file *);
 };
 
+enum file_access { ACCESS_NORMAL, ACCESS_RANDOM, ACCESS_SEQUENTIAL };
+
 struct file {                 // open file description
   int ref;                    // (a)
   unsigned flags;             // (a) O_*; access mode is constant
@@ -246,6 +248,8 @@ struct file {                 // open file description
   void *priv;           // (c) the driver's
   bool counts_writer;   // (c) has a place in inode->writers
   bool keep_setid;      // (c) opened with CAP_FSETID: writing leaves the set-id bits
+  int access;           // (a) enum file_access: what posix_fadvise said
+  uint64_t goes_on;     // (a) a hint: where the last read ended
   uint32_t errseq;      // (a) of the object, when fsync or msync last told of it
   uint32_t fs_errseq;   // (a) of the file system, when syncfs did
   struct list watchers; // (epoll.c) items of epolls that watch it
@@ -340,8 +344,9 @@ enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
 int vfs_rename(const struct namectx *c, struct dentry *oldat, const char *old, struct dentry *at, const char *path,
                unsigned flags);
 int64_t vfs_readlink(struct dentry *d, char *buf, size_t n);
-int vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr);       // cr 0: opened for writing already
-int vfs_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len); // opened for writing already
+int vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr);
+int vfs_ftruncate(struct file *f, uint64_t size);                             // a regular file, opened for writing
+int vfs_fallocate(struct file *f, unsigned mode, uint64_t off, uint64_t len); // opened for writing
 struct setattr { // which fields are given, and their values
   bool set_mode, set_uid, set_gid, set_atime, set_mtime;
   bool atime_now, mtime_now;
@@ -372,6 +377,8 @@ int64_t data_write(struct file *f, struct uio *u, uint64_t *pos);
 extern const struct file_ops regular_fops; // data.c
 // Write what is dirty of pages [lo, hi), commit, and tell f of write-back errors that it has not heard of: 0 or -E.
 int data_sync(struct file *f, uint64_t lo, uint64_t hi);
+// sync_file_range: bytes [lo, hi), no metadata. `write` what is dirty, `wait` for what is being written and tell of errors.
+int data_sync_range(struct file *f, uint64_t lo, uint64_t hi, bool write, bool wait);
 // ---- writeback.c
 struct writeback_settings { // (a) of /proc/sys/vm/dirty_*_centisecs
   uint64_t interval, expire;
@@ -397,9 +404,11 @@ int pipe_create(struct file **rd, struct file **wr, unsigned flags);
 int fifo_open(struct inode *ip, struct file *f);
 int64_t pipe_size(struct file *f); // F_GETPIPE_SZ; -EBADF if no pipe
 int pipe_resize(struct file *f, uint64_t bytes);
-int pipe_unread(struct file *f); // FIONREAD
-void pipe_free(struct pipe *p);  // inode_free's; 0 is allowed
-void pipe_init(void);            // vfs_init's
+int pipe_unread(struct file *f);                                          // FIONREAD
+uint64_t pipe_peek(struct file *f, uint64_t skip, char *buf, uint64_t n); // f is a pipe, for both
+bool pipe_unread_bytes(struct file *f, const char *buf, uint64_t n);
+void pipe_free(struct pipe *p); // inode_free's; 0 is allowed
+void pipe_init(void);           // vfs_init's
 // ---- poll.c
 struct poll { // who waits on many queues: a thread (poll.c), or an epoll's item
   // stand in q, which is woken for `events`

@@ -63,6 +63,7 @@ writeback_thread(void *arg)
 {
   uint64_t interval;
 
+  frame_reserve_begin(); // clean pages can be made free
   for(;;) {
     interval = atomic_get(&writeback_settings.interval) * CENTISEC;
     wait_event(&balance_work, atomic_get(&balance_wanted), WAIT_ALWAYS, interval ? clock_now() + interval : NEVER);

@@ -16,6 +16,9 @@ void frame_add(paddr_t lo, paddr_t hi);
 // use.
 struct page *frame_try(int order);
 struct page *frame_try_reserve(int order);
+// Between the two the running thread may use the reserve in all it does: for what makes memory free. Nests.
+void frame_reserve_begin(void);
+void frame_reserve_end(void);
 // The same for one frame, but waits for reclaim and, if nothing helps, for a program killed by the hook: 0 on success,
 // -ENOMEM (nothing to be had), -EINTR (the caller is being killed). Holds nothing (I6 asserted).
 int frame_wait(void);
@@ -27,6 +30,7 @@ extern bool (*frame_oom_hook)(void); // proc's: choose a program, kill it; false
 // Tests: the n-th allocation from now, of frames or of objects (kmem.c), fails (and all after, if `all`: nobody waits
 // for memory then, -ENOMEM); 0 turns it off.
 void frame_fail_after(uint64_t n, bool all);
+bool frame_fail_came(void); // has it failed?
 extern bool frame_fail_armed;
 bool frame_fail_hit(void); // count one allocation: does it fail?
 // Debug builds and tests: told of every block handed out (`alloc`) and taken back, to poison what nobody may touch;

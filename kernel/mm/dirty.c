@@ -184,7 +184,9 @@ mobj_flush(struct mobj *obj, struct page **pg, int n)
     page_clear(pg[i], PAGE_DIRTY);
   trace(WRITEBACK, obj, pg[0]->idx, n);
   atomic_add(&dirty_stats.writing, n);
+  frame_reserve_begin(); // clean pages can be made free
   r = flush_try(obj, pg, n);
+  frame_reserve_end();
   atomic_sub(&dirty_stats.writing, n);
   atomic_add(&dirty_stats.written, n);
   if(r)
@@ -242,6 +244,25 @@ sweep_also(struct mobj *obj, uint64_t idx, enum sweep_how how)
   }
   spin_release(&obj->lock);
   return pg;
+}
+
+int
+mobj_flush_on(struct mobj *obj, struct page **pg, int n)
+{
+  uint64_t idx = pg[0]->idx;
+  struct page *run[RUN_MAX];
+  int all = n, r;
+
+  for(int i = 0; i < n; i++)
+    run[i] = pg[i];
+  while(all < RUN_MAX && (run[all] = sweep_also(obj, idx + all, SWEEP_UNASKED)) != 0)
+    all++;
+  r = mobj_flush(obj, run, all);
+  for(int i = n; i < all; i++) {
+    page_busy_clear(run[i]);
+    page_put(run[i]);
+  }
+  return r;
 }
 
 // Write the run of dirty pages that begins with pg (referenced; the reference is used up) at *idx, which goes on behind it.
@@ -305,6 +326,21 @@ mobj_write_back(struct mobj *obj, uint64_t lo, uint64_t hi)
 
   sweep(obj, lo, hi, SWEEP_UNASKED, &written); // an error is in errseq
   return written;
+}
+
+void
+mobj_await(struct mobj *obj, uint64_t lo, uint64_t hi)
+{
+  struct page *pg;
+
+  for(; stored(obj) && lo < hi && (pg = sweep_next(obj, &lo, hi)) != 0; lo++) {
+    if(!page_test(pg, PAGE_DIRTY)) {
+      page_busy_wait(pg);
+      page_busy_clear(pg);
+    }
+    page_put(pg);
+    thread_relax();
+  }
 }
 
 // ---- the list

@@ -33,6 +33,7 @@ struct faultctx {
   struct mobj *obj;      // WAIT_LOAD and the following: referenced
   uint64_t idx;          // in obj
   struct page *page;     // waited for; referenced
+  bool random;           // WAIT_LOAD: nothing need be read ahead (MADV_RANDOM)
   bool balanced;         // has paused already, if too much is dirty
   bool zeroed;           // spare.frame is all zeros
   bool major;            // the disk was waited for
@@ -75,8 +76,10 @@ fault_later(struct faultctx *f, enum fault_why why, struct page *pg)
     fault_forget(f);
     f->page = pg;
   }
-  if(why >= WAIT_LOAD)
+  if(why >= WAIT_LOAD) {
     f->obj = mobj_get(f->region->obj);
+    f->random = f->region->flags & REGION_RAND;
+  }
   return fault_unlock(f, FAULT_RETRY);
 }
 
@@ -89,10 +92,13 @@ rights(const struct region *r)
   return PROT_R | (r->prot & PROT_X);
 }
 
+// Of the page in the slot at va: no right to write while somebody waits for the first store (softdirty.c).
 static inline int
-rights_slot(const struct region *r, struct page *pg)
+rights_slot(const struct faultctx *f, vaddr_t va, struct page *pg)
 {
-  return rights(r) | ((r->prot & PROT_W) && anon_exclusive(pg) ? PROT_W : 0);
+  bool in_place = (f->region->prot & PROT_W) && anon_exclusive(pg) && !anon_is_clean(f->as, va);
+
+  return rights(f->region) | (in_place ? PROT_W : 0);
 }
 
 // I2: a writable entry of an object's page stands only in a shared region, and only while the page is DIRTY.
@@ -106,7 +112,7 @@ rights_object(const struct region *r, struct page *pg)
 static struct page *
 fault_ready(struct mobj *obj, uint64_t idx)
 {
-  struct page *pg = (struct page *)radix_get(&obj->pages, idx); // mobj_find would say that it was used
+  struct page *pg = (struct page *)radix_get(&obj->pages, idx);
 
   if(idx >= pages_of(obj->size)) // shm_reserve puts pages there
     return 0;
@@ -141,7 +147,7 @@ fault_around(struct faultctx *f) UNCHECKED // obj->lock only if there is an obje
   for(; va < hi; va += PAGE_SIZE) {
     pg = anon_get(f->as, va);
     if(pg && !page_test(pg, PAGE_BUSY))
-      fault_offer(f->as->pmap, va, pg, rights_slot(r, pg));
+      fault_offer(f->as->pmap, va, pg, rights_slot(f, va, pg));
     else if(pg == 0 && obj && (pg = fault_ready(obj, region_index(r, va))) != 0)
       fault_offer(f->as->pmap, va, pg, rights_object(r, pg));
   }
@@ -224,7 +230,9 @@ fault_upper(struct faultctx *f)
       return fault_unlock(f, 0);
     return fault_copy(f, pg);
   }
-  pmap_enter(f->as->pmap, f->va, pg, rights_slot(f->region, pg));
+  if(f->want & PROT_W)
+    anon_touched(f->as, f->va);
+  pmap_enter(f->as->pmap, f->va, pg, rights_slot(f, f->va, pg));
   fault_around(f);
   return fault_unlock(f, 0);
 }
@@ -382,7 +390,7 @@ fault_grow(struct aspace *as, vaddr_t va)
   r = fault_stack(as, va);
   if(r) { // else somebody else was faster, or took it away
     below = region_prev(r);
-    if(va < MMAP_MIN || r->end - va > as->limit.stack)
+    if(va < vm_mmap_min || r->end - va > as->limit.stack)
       err = -EFAULT;
     else if(below && below->prot != PROT_N && !(below->flags & REGION_GROWSDOWN) && va - below->end < STACK_GUARD)
       err = -EFAULT;
@@ -399,7 +407,7 @@ static int
 fault_load(struct faultctx *f)
 {
   struct page *pg;
-  int r = mobj_load(f->obj, f->idx, &pg, &f->major);
+  int r = f->random ? mobj_load_only(f->obj, f->idx, &pg, &f->major) : mobj_load(f->obj, f->idx, &pg, &f->major);
 
   if(r == 0) {
     fault_forget(f);

@@ -17,7 +17,7 @@ enum {
   STOCK_MAX = 64,
   STOCK_BATCH = 32,
   STOCK_SHORT = 8,     // while memory is short, what a CPU may keep to itself
-  RESERVE_SHARE = 128, // one frame in so many is only for reclaim and the block layer
+  RESERVE_SHARE = 128, // one frame in so many is only for those who make memory free
   RESERVE_MAX = 512,
   LOW_SHARE = 64,      // below one in so many, reclaim is called
   WAIT_RECLAIM = 32,   // frames to reclaim by oneself before waiting
@@ -202,6 +202,13 @@ stock_pop(struct stock *s)
   return pg;
 }
 
+// How many frames must stay for others.
+static uint64_t
+keep_for_others(void)
+{
+  return *thread_reserve() > 0 ? 0 : reserve;
+}
+
 // held: interrupts off. False if the buddy lists have nothing above the reserve.
 static bool
 stock_fill(struct stock *s)
@@ -247,6 +254,11 @@ frame_one(void)
   if(likely(s->n > 0) || stock_fill(s))
     pg = stock_pop(s);
   irq_restore();
+  if(unlikely(pg == 0) && keep_for_others() == 0) {
+    spin_acquire(&frame_lock);
+    pg = block_take(0, 0);
+    spin_release(&frame_lock);
+  }
   return pg;
 }
 
@@ -307,12 +319,18 @@ frame_fail_after(uint64_t n, bool all)
   atomic_set(&frame_fail_armed, n != 0);
 }
 
+bool
+frame_fail_came(void)
+{
+  return atomic_get(&frame_fail_armed) && atomic_get(&fail_in) == 0;
+}
+
 struct page *
 frame_try(int order)
 {
   if(unlikely(atomic_get_relaxed(&frame_fail_armed)) && frame_fail_hit())
     return 0;
-  return frame_ready(likely(order == 0) ? frame_one() : frame_block(order, reserve), order);
+  return frame_ready(likely(order == 0) ? frame_one() : frame_block(order, keep_for_others()), order);
 }
 
 struct page *
@@ -321,6 +339,19 @@ frame_try_reserve(int order)
   struct page *pg = frame_try(order);
 
   return pg ? pg : frame_ready(frame_block(order, 0), order);
+}
+
+void
+frame_reserve_begin(void)
+{
+  ++*thread_reserve();
+}
+
+void
+frame_reserve_end(void)
+{
+  if(--*thread_reserve() < 0)
+    panic("the reserve was given back once too often");
 }
 
 void
@@ -371,32 +402,38 @@ frame_enough(uint64_t n)
 {
   uint64_t have = atomic_get_relaxed(&nfree);
 
-  have = have > reserve ? have - reserve : 0;
+  have -= min(have, keep_for_others());
   irq_off();
   have += stocks[cpu_self()->id].n;
   irq_restore();
   return have >= n;
 }
 
-// One round for a thread that needs n frames: 0 (go on waiting), -ENOMEM, -EINTR.
+// One round for a thread that needs n frames: 0 (go on waiting), -ENOMEM, -EINTR. *idle counts rounds in which nobody made
+// anything free or clean: only they make a program go. While the disk takes pages, memory comes.
 static int
-wait_round(uint64_t n, int round)
+wait_round(uint64_t n, int round, int *idle, uint64_t *progress)
 {
+  uint64_t now = reclaim_progress();
+
   if(thread_interrupted(WAIT_KILLABLE))
     return -EINTR;
   reclaim_kick();
   if(reclaim_now(max(n, (uint64_t)WAIT_RECLAIM)) > 0 && round % WAIT_OOM_EVERY != WAIT_OOM_EVERY - 1)
     return 0;
-  if(round >= WAIT_PATIENCE && (round - WAIT_PATIENCE) % WAIT_OOM_EVERY == 0)
+  *idle = now == *progress ? *idle + 1 : 0;
+  *progress = now;
+  if(*idle > WAIT_PATIENCE && (*idle - WAIT_PATIENCE - 1) % WAIT_OOM_EVERY == 0)
     if(frame_oom_hook == 0 || !frame_oom_hook())
       return -ENOMEM;
-  return time_sleep_until(clock_now() + WAIT_STEP * min(round + 1, WAIT_OOM_EVERY), WAIT_KILLABLE);
+  return time_sleep_until(clock_now() + WAIT_STEP * min(*idle + 1, WAIT_OOM_EVERY), WAIT_KILLABLE);
 }
 
 int
 frame_wait_many(uint64_t n)
 {
-  int r = 0;
+  uint64_t progress = reclaim_progress();
+  int r = 0, idle = 0;
 
   assert_may_sleep();
   assert_not_held_rank(RANK_ASPACE);
@@ -406,7 +443,7 @@ frame_wait_many(uint64_t n)
   for(int round = 0; r == 0 && !frame_enough(n); round++) {
     if(round >= WAIT_ROUNDS)
       return -ENOMEM;
-    r = wait_round(n, round);
+    r = wait_round(n, round, &idle, &progress);
   }
   return r == 0 && atomic_get(&failing) ? -ENOMEM : r;
 }

@@ -73,7 +73,7 @@ mobj_insert(struct mobj *obj, struct page *pg, uint64_t idx, struct radix_stock 
 {
   if(!radix_set(&obj->pages, idx, (uintptr_t)pg, nodes))
     return false;
-  pg->flags = PAGE_BUSY; // nobody else knows the page yet
+  pg->flags = PAGE_BUSY | PAGE_FRESH; // nobody else knows the page yet
   pg->obj = obj;
   pg->idx = idx;
   obj->npages++;
@@ -96,6 +96,8 @@ mobj_take(struct mobj *obj, uint64_t idx)
   mobj_undirty(obj, pg);
   radix_clear(&obj->pages, idx);
   lru_remove(pg);
+  if(in_memory(obj) && page_test(pg, PAGE_BACKED) && obj->promised == 0)
+    commit_add(-1);
   page_clear(pg, PAGE_BACKED);
   pg->obj = 0;
   obj->npages--;
@@ -108,13 +110,8 @@ mobj_take(struct mobj *obj, uint64_t idx)
 struct page *
 mobj_find(struct mobj *obj, uint64_t idx)
 {
-  struct page *pg;
-
   assert_held(&obj->lock);
-  pg = (struct page *)radix_get(&obj->pages, idx);
-  if(pg && !page_test(pg, PAGE_USED))
-    page_set(pg, PAGE_USED);
-  return pg;
+  return (struct page *)radix_get(&obj->pages, idx);
 }
 
 // ---- loading ----
@@ -198,7 +195,7 @@ load_admit(struct mobj *obj, uint64_t idx, int *nodes)
 // held: nothing. Page idx was missing: start reading it and its window. 0: *pp is it, referenced; or 0, if it came by
 // another hand meanwhile: look again.
 static int
-load_begin(struct mobj *obj, uint64_t idx, struct page **pp)
+load_begin(struct mobj *obj, uint64_t idx, bool ahead, struct page **pp)
 {
   struct page *pg[AHEAD_MAX];
   struct spare sp;
@@ -213,10 +210,11 @@ load_begin(struct mobj *obj, uint64_t idx, struct page **pp)
     return r;
 
   spin_acquire(&obj->lock);
-  k = window_insert(obj, idx, ahead_size(obj, idx), &sp, pg);
+  k = window_insert(obj, idx, ahead ? ahead_size(obj, idx) : 1, &sp, pg);
   if(k > 0) {
     *pp = page_get(pg[0]);
-    ahead_note(obj, idx, k);
+    if(ahead)
+      ahead_note(obj, idx, k);
   }
   spin_release(&obj->lock);
   spare_put(&sp);
@@ -315,7 +313,7 @@ load_failed(struct mobj *obj, struct page *pg)
 
 // Page idx, referenced, or 0.
 static struct page *
-load_find(struct mobj *obj, uint64_t idx)
+load_find(struct mobj *obj, uint64_t idx, bool ahead)
 {
   struct page *pg;
   bool mark;
@@ -324,15 +322,17 @@ load_find(struct mobj *obj, uint64_t idx)
   pg = mobj_find(obj, idx);
   if(pg)
     page_get(pg);
-  mark = pg && idx == obj->ra_mark;
+  if(pg && page_test(pg, PAGE_UPTODATE))
+    page_touch(pg);
+  mark = ahead && pg && idx == obj->ra_mark;
   spin_release(&obj->lock);
   if(mark)
     ahead_go_on(obj);
   return pg;
 }
 
-int
-mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major)
+static int
+load(struct mobj *obj, uint64_t idx, bool ahead, struct page **pp, bool *major)
 {
   bool asked = false; // the result of the page's read is ours to report
   struct page *pg;
@@ -340,9 +340,9 @@ mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major)
 
   assert_not_held_rank(RANK_ASPACE);
   for(;;) {
-    pg = load_find(obj, idx);
+    pg = load_find(obj, idx, ahead);
     if(pg == 0) {
-      r = load_begin(obj, idx, &pg);
+      r = load_begin(obj, idx, ahead, &pg);
       if(r != 0)
         return r;
       if(pg == 0)
@@ -365,6 +365,18 @@ mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major)
     if(r != 0)
       return r;
   }
+}
+
+int
+mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major)
+{
+  return load(obj, idx, true, pp, major);
+}
+
+int
+mobj_load_only(struct mobj *obj, uint64_t idx, struct page **pp, bool *major)
+{
+  return load(obj, idx, false, pp, major);
 }
 
 // Give the loaded, referenced page room in the store and take it BUSY. 0, error, or FAULT_RETRY: it left the cache.

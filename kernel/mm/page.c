@@ -111,6 +111,15 @@ page_clear(struct page *pg, unsigned flags)
   atomic_and(&pg->flags, ~flags);
 }
 
+void
+page_touch(struct page *pg)
+{
+  if(page_test(pg, PAGE_FRESH))
+    page_clear(pg, PAGE_FRESH);
+  else if(!page_test(pg, PAGE_USED))
+    page_set(pg, PAGE_USED);
+}
+
 bool
 page_busy_try(struct page *pg)
 {

@@ -2,7 +2,8 @@
 // One thread keeps some frames free; a thread that finds none may drop clean pages by itself.
 //
 // BUSY is only ever tried and held to the end, so the page's object cannot go away; maplock is only tried; as.lock
-// is not taken at all. A program with its page here in hand has a reference, and then the page stays.
+// is not taken at all. A program with its page here in hand has a reference, and then the page stays. Who writes pages to
+// make them free may use the reserve of frames, so that this needs no memory that it would have to free first.
 //
 // Typical: frame.c calls reclaim_kick when frames run low, and reclaim_now for a thread that would have to wait.
 // Knows nothing of stores (they flush) and of what others could free (they register).
@@ -25,6 +26,7 @@ enum {
 static struct waitq kick;
 static bool started;                                   // (c) after start
 static bool wanted;                                    // (a)
+static uint64_t made_free;                             // (a) frames, since start
 static uint64_t (*shrinkers[SHRINKERS_MAX])(uint64_t); // (c) after start
 static int nshrinkers;                                 // (a)
 
@@ -65,7 +67,7 @@ run_take(struct page **pg, int n, enum reclaim_how how)
   return k;
 }
 
-// Write what is dirty among k busy, unmapped neighbours.
+// Write what is dirty among k busy, unmapped neighbours, and what follows: its turn comes soon, and then it is clean.
 static void
 run_clean(struct mobj *obj, struct page **pg, int k)
 {
@@ -74,7 +76,7 @@ run_clean(struct mobj *obj, struct page **pg, int k)
     while(i + n < k && page_test(pg[i + n], PAGE_DIRTY))
       n++;
     if(n > 0)
-      mobj_flush(obj, pg + i, n); // an error is counted in errseq, and the pages are DIRTY again
+      mobj_flush_on(obj, pg + i, n); // an error is counted in errseq, and the pages are DIRTY again
     else
       n = 1;
   }
@@ -92,7 +94,7 @@ run_free(struct page **pg, int k, enum reclaim_how how)
     run_clean(obj, pg, k);
   for(int i = 0; i < k; i++) {
     if(!idle)
-      page_set(pg[i], PAGE_USED);
+      page_touch(pg[i]);
     else if(mobj_drop(obj, pg[i])) // after the last one the object may be gone
       freed++;
     page_busy_clear(pg[i]);
@@ -118,6 +120,7 @@ reclaim_cached(uint64_t want, enum reclaim_how how)
       page_put(pg[i]);
     thread_relax();
   }
+  atomic_add(&made_free, freed);
   return freed;
 }
 
@@ -131,11 +134,14 @@ reclaim_now(uint64_t n)
   return freed;
 }
 
+// First what costs nothing: as long as write-back keeps up, that is enough.
 static uint64_t
 reclaim_round(void)
 {
-  uint64_t freed = reclaim_cached(BATCH, MAY_WRITE);
+  uint64_t freed = reclaim_cached(BATCH, CLEAN_ONLY);
 
+  if(freed < BATCH)
+    freed += reclaim_cached(BATCH, MAY_WRITE);
   for(int i = 0; i < atomic_get(&nshrinkers) && freed < BATCH; i++)
     freed += shrinkers[i](BATCH);
   kmem_drain();
@@ -147,6 +153,7 @@ reclaim_thread(void *unused)
 {
   uint64_t high = frames_total() / HIGH_SHARE, pause;
 
+  frame_reserve_begin();
   for(;;) {
     wait_event(&kick, atomic_get(&wanted), WAIT_ALWAYS, NEVER);
     if(balance_over_background()) // less memory: less of it may be dirty
@@ -170,6 +177,12 @@ reclaim_start(void)
   atomic_set(&started, true);
   if(kthread_start("reclaim", reclaim_thread, 0) != 0)
     panic("no memory for the reclaim thread");
+}
+
+uint64_t
+reclaim_progress(void)
+{
+  return atomic_get(&made_free) + atomic_get(&dirty_stats.written);
 }
 
 void

@@ -8,6 +8,7 @@
 #include "core/trace.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
+#include "proc/ktimer.h"
 #include "proc/proc.h"
 
 enum { STATUS_SHIFT = 8, STATUS_MASK = 0xff, SIGNAL_MASK = 0x7f, CORE_BIT = 0x80, SIGNALLED = 128 };
@@ -246,6 +247,9 @@ proc_exit_thread(int code)
       power_off(p);
     atomic_set(&p->itimer_interval, 0);
     timer_cancel(&p->itimer_real);
+    cputimer_cancel(&p->itimer_virtual);
+    cputimer_cancel(&p->itimer_prof);
+    ktimer_delete_all(p);
     drop_memory(p);
     if(alone)
       drop_files(t, p);

@@ -108,6 +108,8 @@ pid_free(int pid)
 
 // ---- tables
 
+enum { ITIMER_SOONEST = 100000 }; // ns: else a short interval would keep a CPU in the interrupt for ever
+
 static void
 itimer_ring(struct timer *t)
 {
@@ -119,8 +121,24 @@ itimer_ring(struct timer *t)
   if(interval) { // the next of the series that has not passed: a slow machine loses some, and does not drown
     if(when + interval <= now)
       when += (now - when) / interval * interval;
-    timer_start(t, when + interval);
+    timer_start(t, max(when + interval, now + ITIMER_SOONEST));
   }
+}
+
+static void
+itimer_virtual_ring(struct cputimer *t, uint64_t n)
+{
+  struct siginfo si = {.signo = SIGVTALRM, .code = SI_KERNEL};
+
+  signal_send(0, t->proc, &si);
+}
+
+static void
+itimer_prof_ring(struct cputimer *t, uint64_t n)
+{
+  struct siginfo si = {.signo = SIGPROF, .code = SI_KERNEL};
+
+  signal_send(0, t->proc, &si);
 }
 
 struct proc *
@@ -144,6 +162,11 @@ proc_alloc(int pid)
   waitq_init(&p->wait);
   waitq_init(&p->ended);
   timer_init(&p->itimer_real, itimer_ring);
+  list_init(&p->cputimers);
+  cputimer_init(&p->itimer_virtual, p, 0, true, itimer_virtual_ring);
+  cputimer_init(&p->itimer_prof, p, 0, false, itimer_prof_ring);
+  spin_init(&p->ktimer_lock, "process timers", RANK_KTIMER);
+  list_init(&p->ktimers);
   p->exit_signal = SIGCHLD;
   p->start_time = clock_now();
   p->dumpable = true;

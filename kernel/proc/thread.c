@@ -124,6 +124,14 @@ thread_held(void)
   return c->thread ? &c->thread->held : &c->early_held;
 }
 
+int *
+thread_reserve(void)
+{
+  static int nobody; // before the scheduler runs: everything is free
+
+  return cpu_self()->thread ? &cpu_self()->thread->reserve : &nobody;
+}
+
 int
 thread_tid(void)
 {

@@ -101,6 +101,8 @@ sysfn sys_read, sys_write, sys_readv, sys_writev, sys_pread64, sys_pwrite64, sys
 sysfn sys_pwritev2, sys_lseek;
 // ---- sys_copy.c
 sysfn sys_sendfile, sys_copy_file_range;
+// ---- sys_splice.c
+sysfn sys_splice, sys_tee, sys_vmsplice;
 // ---- sys_sync.c
 sysfn sys_sync, sys_syncfs, sys_fsync, sys_fdatasync, sys_fadvise64, sys_readahead, sys_truncate, sys_ftruncate;
 sysfn sys_fallocate, sys_sync_file_range;
@@ -167,7 +169,10 @@ sysfn sys_rt_sigpending, sys_rt_sigtimedwait, sys_rt_sigqueueinfo, sys_rt_tgsigq
 sysfn sys_membarrier;
 // ---- sys_time.c
 sysfn sys_nanosleep, sys_clock_nanosleep, sys_clock_gettime, sys_clock_getres, sys_clock_settime, sys_gettimeofday;
-sysfn sys_settimeofday, sys_time, sys_alarm, sys_setitimer, sys_getitimer, sys_restart_syscall;
+sysfn sys_settimeofday, sys_time, sys_restart_syscall;
+// ---- sys_timer.c
+sysfn sys_alarm, sys_setitimer, sys_getitimer, sys_timer_create, sys_timer_settime, sys_timer_gettime;
+sysfn sys_timer_getoverrun, sys_timer_delete;
 // ---- sys_limit.c
 void limit_memlock_publish(void); // the caller's CAP_IPC_LOCK came or went: what mm may lock for it now
 sysfn sys_prlimit64, sys_getrlimit, sys_setrlimit, sys_getrusage, sys_times;

@@ -23,7 +23,7 @@ io_clip(struct file *f, struct uio *u, const uint64_t *pos, uint64_t limit)
 
   if(!f->inode || !S_ISTYPE(f->inode->mode, S_IFREG) || !u->left)
     return 0;
-  at = f->flags & O_APPEND ? f->inode->obj.size : pos ? *pos : f->pos;
+  at = f->flags & O_APPEND || u->how & UIO_APPEND ? f->inode->obj.size : pos ? *pos : f->pos;
   if(at >= limit)
     return io_fsize(NEVER);
   u->left = min(u->left, limit - at);
@@ -169,7 +169,7 @@ uservec_get(struct uservec *v, vaddr_t iov, uint64_t n)
 
 // Several buffers.
 static int64_t
-io_vector(const uint64_t *a, uint64_t *pos, enum io_dir dir)
+io_vector(const uint64_t *a, uint64_t *pos, enum io_dir dir, int how)
 {
   struct file *f = io_file(a[0], dir);
   struct uservec v;
@@ -179,9 +179,12 @@ io_vector(const uint64_t *a, uint64_t *pos, enum io_dir dir)
     return -EBADF;
   if(pos && !f->ops->seekable)
     r = -ESPIPE;
+  else if((how & UIO_NOWAIT) && (!f->inode || !S_ISTYPE(f->inode->mode, S_IFREG)))
+    r = -EOPNOTSUPP;
   else
     r = uservec_get(&v, a[1], a[2]);
   if(r == 0) {
+    v.u.how = how;
     if(v.u.left)
       r = io_move(f, &v.u, pos, dir);
     uservec_put(&v);
@@ -193,13 +196,13 @@ io_vector(const uint64_t *a, uint64_t *pos, enum io_dir dir)
 int64_t
 sys_readv(const uint64_t *a)
 {
-  return io_vector(a, 0, IO_READ);
+  return io_vector(a, 0, IO_READ, 0);
 }
 
 int64_t
 sys_writev(const uint64_t *a)
 {
-  return io_vector(a, 0, IO_WRITE);
+  return io_vector(a, 0, IO_WRITE, 0);
 }
 
 int64_t
@@ -207,7 +210,7 @@ sys_preadv(const uint64_t *a)
 {
   uint64_t pos = a[3]; // a[4] is the high half for machines of 32 bits
 
-  return (int64_t)pos < 0 ? -EINVAL : io_vector(a, &pos, IO_READ);
+  return (int64_t)pos < 0 ? -EINVAL : io_vector(a, &pos, IO_READ, 0);
 }
 
 int64_t
@@ -215,20 +218,26 @@ sys_pwritev(const uint64_t *a)
 {
   uint64_t pos = a[3];
 
-  return (int64_t)pos < 0 ? -EINVAL : io_vector(a, &pos, IO_WRITE);
+  return (int64_t)pos < 0 ? -EINVAL : io_vector(a, &pos, IO_WRITE, 0);
 }
 
-// preadv2 and pwritev2: none of the RWF_* flags is built; offset -1 means the file's own.
+// Linux's flags of preadv2 and pwritev2. HIPRI asks a driver to poll, and is a hint.
+enum { RWF_HIPRI = 1, RWF_DSYNC = 2, RWF_SYNC = 4, RWF_NOWAIT = 8, RWF_APPEND = 16, RWF_KNOWN = 31 };
+
+// Offset -1 means the file's own.
 static int64_t
 io_vector2(const uint64_t *a, enum io_dir dir)
 {
+  unsigned flags = a[5];
   uint64_t pos = a[3];
+  int how = (flags & RWF_DSYNC ? UIO_DSYNC : 0) | (flags & RWF_SYNC ? UIO_SYNC : 0) |
+            (flags & RWF_NOWAIT ? UIO_NOWAIT : 0) | (flags & RWF_APPEND ? UIO_APPEND : 0);
 
-  if((uint32_t)a[5])
+  if(flags & ~RWF_KNOWN)
     return -EOPNOTSUPP;
   if((int64_t)pos == -1)
-    return io_vector(a, 0, dir);
-  return (int64_t)pos < 0 ? -EINVAL : io_vector(a, &pos, dir);
+    return io_vector(a, 0, dir, how);
+  return (int64_t)pos < 0 ? -EINVAL : io_vector(a, &pos, dir, how);
 }
 
 int64_t

@@ -47,15 +47,36 @@ sys_fdatasync(const uint64_t *a)
   return fsync_fd(a[0], true);
 }
 
-enum { SYNC_RANGE_KNOWN = 7 };
+// Linux's flags of sync_file_range: wait for what is being written, write what is dirty, wait for that.
+enum { SYNC_WAIT_BEFORE = 1, SYNC_WRITE = 2, SYNC_WAIT_AFTER = 4, SYNC_KNOWN = 7 };
 
-// More than was asked: the whole file, with what is needed to find its blocks.
+static int
+sync_range(struct file *f, uint64_t off, uint64_t n, unsigned flags)
+{
+  unsigned type = f->inode ? f->inode->mode & S_IFMT : 0;
+
+  if(flags & ~SYNC_KNOWN || (int64_t)off < 0 || (int64_t)n < 0 || (int64_t)(off + n) < 0)
+    return -EINVAL;
+  if(f->flags & O_PATH)
+    return -EBADF;
+  if(type != S_IFREG)
+    return type == S_IFBLK || type == S_IFDIR || type == S_IFLNK ? 0 : -ESPIPE; // those have no pages here
+  return data_sync_range(f, off, n ? off + n : INT64_MAX, flags & SYNC_WRITE,
+                         flags & (SYNC_WAIT_BEFORE | SYNC_WAIT_AFTER));
+}
+
+// The range and no more, and nothing of what is needed to find it again: no promise beyond that.
 int64_t
 sys_sync_file_range(const uint64_t *a)
 {
-  if((uint32_t)a[3] & ~SYNC_RANGE_KNOWN || (int64_t)a[1] < 0 || (int64_t)a[2] < 0 || (int64_t)(a[1] + a[2]) < 0)
-    return -EINVAL;
-  return fsync_fd(a[0], true);
+  struct file *f = fd_file(a[0]);
+  int e;
+
+  if(!f)
+    return -EBADF;
+  e = sync_range(f, a[1], a[2], a[3]);
+  file_put(f);
+  return e;
 }
 
 // Start reading [off, off + n) of f; n 0: to the end.
@@ -89,8 +110,32 @@ sys_readahead(const uint64_t *a)
   return r;
 }
 
-// Only WILLNEED does something. NORMAL, RANDOM, SEQUENTIAL, NOREUSE: the object's own detection of sequences decides.
-// DONTNEED: the pages stay until reclaim wants them, which a hint allows.
+// Whole pages of [off, off + n), n 0: to the end: what is dirty is written, what is clean and nobody uses leaves the cache.
+static void
+drop_cached(struct file *f, uint64_t off, uint64_t n)
+{
+  struct mobj *obj = &f->inode->obj;
+  uint64_t lo = page_up(off) >> PAGE_SHIFT, end = off + n, hi;
+
+  hi = n == 0 || end < off || end >= obj->size ? pages_of(obj->size) : end >> PAGE_SHIFT;
+  if(lo >= hi)
+    return;
+  mobj_write_back(obj, lo, hi);
+  mobj_page_out(obj, lo, hi);
+}
+
+static void
+advise(struct file *f, uint64_t off, uint64_t n, unsigned advice)
+{
+  switch(advice) {
+  case POSIX_FADV_NORMAL: atomic_set(&f->access, ACCESS_NORMAL); break;
+  case POSIX_FADV_RANDOM: atomic_set(&f->access, ACCESS_RANDOM); break;
+  case POSIX_FADV_SEQUENTIAL: atomic_set(&f->access, ACCESS_SEQUENTIAL); break;
+  case POSIX_FADV_WILLNEED: read_ahead(f, off, n); break;
+  case POSIX_FADV_DONTNEED: drop_cached(f, off, n); break;
+  }
+}
+
 int64_t
 sys_fadvise64(const uint64_t *a)
 {
@@ -103,23 +148,17 @@ sys_fadvise64(const uint64_t *a)
     r = -ESPIPE;
   else if((int64_t)a[2] < 0 || (uint32_t)a[3] > POSIX_FADV_NOREUSE)
     r = -EINVAL;
-  else if((uint32_t)a[3] == POSIX_FADV_WILLNEED && f->inode && S_ISTYPE(f->inode->mode, S_IFREG))
-    read_ahead(f, a[1], a[2]);
+  else if(f->inode && S_ISTYPE(f->inode->mode, S_IFREG))
+    advise(f, a[1], a[2], a[3]);
   file_put(f);
   return r;
 }
 
+// RLIMIT_FSIZE for a file that gets longer.
 static int
-truncate_inode(struct inode *ip, uint64_t size, const struct cred *cr)
+check_length(const struct inode *ip, uint64_t size)
 {
-  int e;
-
-  if(S_ISTYPE(ip->mode, S_IFDIR))
-    return -EISDIR;
-  if(!S_ISTYPE(ip->mode, S_IFREG))
-    return -EINVAL;
-  e = size > ip->obj.size ? io_fsize(size) : 0;
-  return e ? e : vfs_truncate(ip, size, cr);
+  return S_ISTYPE(ip->mode, S_IFREG) && size > ip->obj.size ? io_fsize(size) : 0;
 }
 
 int64_t
@@ -133,7 +172,8 @@ sys_truncate(const uint64_t *a)
   e = userpath_inode(AT_FDCWD, a[0], 0, &ip);
   if(e)
     return e;
-  e = truncate_inode(ip, a[1], thread_self()->cred);
+  e = check_length(ip, a[1]);
+  e = e ? e : vfs_truncate(ip, a[1], thread_self()->cred);
   inode_put(ip);
   return e;
 }
@@ -151,13 +191,12 @@ sys_ftruncate(const uint64_t *a)
     return -EBADF;
   if((f->flags & O_ACCMODE) == O_RDONLY || !f->inode || !S_ISTYPE(f->inode->mode, S_IFREG))
     e = -EINVAL;
-  else
-    e = truncate_inode(f->inode, a[1], 0);
+  else if((e = check_length(f->inode, a[1])) == 0)
+    e = vfs_ftruncate(f, a[1]);
   file_put(f);
   return e;
 }
 
-// RLIMIT_FSIZE for a file that gets longer.
 static int
 fallocate_file(struct file *f, unsigned mode, uint64_t off, uint64_t len)
 {
@@ -165,7 +204,7 @@ fallocate_file(struct file *f, unsigned mode, uint64_t off, uint64_t len)
                 off + len > f->inode->obj.size;
   int e = longer ? io_fsize(off + len) : 0;
 
-  return e ? e : vfs_fallocate(f->inode, mode, off, len);
+  return e ? e : vfs_fallocate(f, mode, off, len);
 }
 
 int64_t

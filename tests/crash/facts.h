@@ -72,7 +72,8 @@ enum { TAG_MARK = 0x6c7a, TAG_MARK_SHIFT = 48, TAG_PROC_SHIFT = 40, TAG_FILE_SHI
 static inline uint64_t
 fact_tag(uint32_t proc, uint32_t file, uint32_t op)
 {
-  return (uint64_t)TAG_MARK << TAG_MARK_SHIFT | (uint64_t)proc << TAG_PROC_SHIFT | (uint64_t)file << TAG_FILE_SHIFT | op;
+  return (uint64_t)TAG_MARK << TAG_MARK_SHIFT | (uint64_t)proc << TAG_PROC_SHIFT | (uint64_t)file << TAG_FILE_SHIFT |
+         op;
 }
 
 // Word number w of the file's contents as written by operation op.
@@ -146,5 +147,6 @@ fact_path(char *to, uint32_t proc, unsigned slot)
 static inline void
 fact_link_text(char *to, uint32_t proc, uint32_t op)
 {
-  snprintf(to, FACT_PATH, op % 2 ? "to-%u-%u" : "%u/%u/a-text-of-more-than-sixty-bytes-does-not-fit-into-an-inode-of-ext3", proc, op);
+  snprintf(to, FACT_PATH,
+           op % 2 ? "to-%u-%u" : "%u/%u/a-text-of-more-than-sixty-bytes-does-not-fit-into-an-inode-of-ext3", proc, op);
 }

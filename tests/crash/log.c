@@ -34,7 +34,8 @@ read_write(struct reader *r, const struct record *c, const unsigned char *data)
     d->write = realloc(d->write, d->room * sizeof(*d->write));
   }
   w = &d->write[d->nwrites];
-  *w = (struct fake_write){.sector = c->off / SECTOR, .sectors = c->length / SECTOR, .done = INT_MAX, .durable = INT_MAX};
+  *w = (struct fake_write){
+      .sector = c->off / SECTOR, .sectors = c->length / SECTOR, .done = INT_MAX, .durable = INT_MAX};
   w->asked = d->events;
   w->data = malloc(c->length);
   memcpy(w->data, data, c->length);
@@ -105,7 +106,8 @@ is_commit(const struct fake_write *w)
 {
   const uint32_t *p = (const uint32_t *)w->data;
 
-  return w->sectors == BLOCK / SECTOR && p[0] == __builtin_bswap32(JBD_WORD) && p[1] == __builtin_bswap32(JBD_COMMIT_TYPE);
+  return w->sectors == BLOCK / SECTOR && p[0] == __builtin_bswap32(JBD_WORD) &&
+         p[1] == __builtin_bswap32(JBD_COMMIT_TYPE);
 }
 
 static int
@@ -117,21 +119,24 @@ by_asked(const void *a, const void *b)
 }
 
 // The write before it was flushed at some event; this one was asked for when that one was, and not flushed either.
-static void
-commits_early(struct log *l, struct fake_disk *d)
+int
+log_commits_early(struct fake_disk *d)
 {
+  int commits = 0;
+
   for(int i = 1; i < d->nwrites; i++) {
     struct fake_write *w = &d->write[i];
     int k = i - 1;
 
     if(!is_commit(w))
       continue;
-    l->commits++;
+    commits++;
     while(k > 0 && d->write[k - 1].durable == d->write[i - 1].durable)
       k--;
     w->asked = d->write[k].asked;
   }
   qsort(d->write, d->nwrites, sizeof(*d->write), by_asked);
+  return commits;
 }
 
 static uint64_t
@@ -170,7 +175,7 @@ load(struct reader *r, const unsigned char *p, uint64_t size, const char *path)
     at += sizeof(*c) + c->length;
   }
   if(r->control == CONTROL_EARLY_COMMIT)
-    commits_early(r->l, r->d);
+    log_commits_early(r->d);
   return true;
 }
 

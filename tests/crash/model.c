@@ -52,10 +52,10 @@ struct mfile {
 };
 struct mproc {
   uint32_t begun, ended, floor;
-  struct op *op;               // [begun + 1]
-  struct entry now[SLOTS];     // after the last that was begun, if it succeeds
+  struct op *op;           // [begun + 1]
+  struct entry now[SLOTS]; // after the last that was begun, if it succeeds
   struct entry floor_slot[SLOTS];
-  uint64_t *floor_size;        // [FILES_MAX]
+  uint64_t *floor_size;         // [FILES_MAX]
   uint32_t dir_last[4 + NDIRS]; // last operation that changed the directory: home, shared, many, d0...
   struct mfile file[FILES_MAX];
   // of the last check
@@ -93,6 +93,16 @@ file_free(struct mfile *f)
   free(f->block);
 }
 
+static void
+seen_forget(struct model *m)
+{
+  for(int i = 0; i < PROCS_MAX; i++)
+    for(int k = 0; k < SLOTS; k++) {
+      free(m->seen[i][k].text);
+      m->seen[i][k] = (struct seen){0};
+    }
+}
+
 void
 model_free(struct model *m)
 {
@@ -109,6 +119,7 @@ model_free(struct model *m)
     free(p->floor_size);
     free(p);
   }
+  seen_forget(m);
   free(m);
 }
 
@@ -466,8 +477,8 @@ static bool
 fact_ok(const struct fact *f)
 {
   return f->magic == FACT_MAGIC && f->version == FACT_VERSION && f->check == fact_check(f) && f->proc < PROCS_MAX &&
-         f->kind > 0 && f->kind < OP_KINDS && f->slot < SLOTS && f->slot2 < SLOTS && f->file < FILES_MAX &&
-         f->op > 0 && f->op < OPS_MAX;
+         f->kind > 0 && f->kind < OP_KINDS && f->slot < SLOTS && f->slot2 < SLOTS && f->file < FILES_MAX && f->op > 0 &&
+         f->op < OPS_MAX;
 }
 
 static struct mproc *
@@ -589,6 +600,7 @@ slot_see(struct look *l, int proc, int slot, uint32_t ino)
   struct seen *s = &l->m->seen[proc][slot];
   char text[FACT_PATH];
 
+  free(s->text);
   *s = (struct seen){.ino = ino, .type = NONE};
   if(ip == 0)
     return;
@@ -665,11 +677,7 @@ look(struct model *m, const struct image *im)
 {
   const char *bad;
 
-  for(int i = 0; i < PROCS_MAX; i++)
-    for(int k = 0; k < SLOTS; k++) {
-      free(m->seen[i][k].text);
-      m->seen[i][k] = (struct seen){0};
-    }
+  seen_forget(m);
   for(int i = 0; i < PROCS_MAX; i++)
     if(m->proc[i] && (bad = look_proc(m, im, i)) != 0)
       return bad;
@@ -868,12 +876,14 @@ sector_bad(struct model *m, const struct sector *s, const unsigned char *p)
     if(m->proc[s->proc]->seen_as[k].type == FILE_ && m->proc[s->proc]->seen_as[k].id == s->file)
       fact_path(path, s->proc, k);
   if(tag >> TAG_MARK_SHIFT == TAG_MARK)
-    return why(m, "%s at %lu: bytes of process %u, file %u, operation %u; it is file %u, names show operation %u, may be:%s%s",
-               path, (unsigned long)(s->at + s->lo), (unsigned)(tag >> TAG_PROC_SHIFT & 0xff),
-               (unsigned)(tag >> TAG_FILE_SHIFT & 0xffff), (unsigned)(tag & 0xffffff), s->file, s->kmin,
-               base ? " base" : "", ops);
-  return why(m, "%s at %lu: begins with %016lx, which nobody wrote there; file %u, names show operation %u, may be:%s%s", path,
-             (unsigned long)(s->at + s->lo), (unsigned long)tag, s->file, s->kmin, base ? " base" : "", ops);
+    return why(
+        m, "%s at %lu: bytes of process %u, file %u, operation %u; it is file %u, names show operation %u, may be:%s%s",
+        path, (unsigned long)(s->at + s->lo), (unsigned)(tag >> TAG_PROC_SHIFT & 0xff),
+        (unsigned)(tag >> TAG_FILE_SHIFT & 0xffff), (unsigned)(tag & 0xffffff), s->file, s->kmin, base ? " base" : "",
+        ops);
+  return why(m,
+             "%s at %lu: begins with %016lx, which nobody wrote there; file %u, names show operation %u, may be:%s%s",
+             path, (unsigned long)(s->at + s->lo), (unsigned long)tag, s->file, s->kmin, base ? " base" : "", ops);
 }
 
 static const char *

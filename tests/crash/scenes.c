@@ -329,7 +329,8 @@ op_rename(struct scenes *s, int from, int to)
     return err;
   if(s->slot[from].type == SLOT_SUBDIR) {
     dir_move(s, from, to);
-  } else if(s->slot[from].type != SLOT_FILE || s->slot[to].type != SLOT_FILE || s->slot[from].file != s->slot[to].file) {
+  } else if(s->slot[from].type != SLOT_FILE || s->slot[to].type != SLOT_FILE ||
+            s->slot[from].file != s->slot[to].file) {
     slot_drop(s, to); // two names of one file: rename does nothing
     s->slot[to] = s->slot[from];
     s->slot[from].type = SLOT_NONE;
@@ -662,9 +663,10 @@ scenes_run(struct scenes *s, unsigned ops)
   static const struct {
     int weight;
     void (*fn)(struct scenes *s);
-  } scene[] = {{12, scene_new_file}, {10, scene_append}, {8, scene_overwrite}, {14, scene_mapped}, {8, scene_replace},
-               {6, scene_rename},    {5, scene_link},    {8, scene_unlink},    {6, scene_directory}, {8, scene_truncate},
-               {4, scene_sparse},    {5, scene_many},    {4, scene_fallocate}, {1, scene_sync}};
+  } scene[] = {{12, scene_new_file}, {10, scene_append},  {8, scene_overwrite}, {14, scene_mapped},
+               {8, scene_replace},   {6, scene_rename},   {5, scene_link},      {8, scene_unlink},
+               {6, scene_directory}, {8, scene_truncate}, {4, scene_sparse},    {5, scene_many},
+               {4, scene_fallocate}, {1, scene_sync}};
   enum { WEIGHTS = 99, IDLE_MAX = 1000 };
   unsigned idle = 0;
 

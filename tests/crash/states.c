@@ -33,7 +33,15 @@
 #include "model.h"
 #include "run.h"
 
-enum { FRAMES = 8192, EXT3_SUPER_AT = 1024, EXT3_NEEDS_RECOVERY = 4, REASON = 1000, PATH_ROOM = 300, MODE_LIST = 1, MODE_CHECK = 2 };
+enum {
+  FRAMES = 8192,
+  EXT3_SUPER_AT = 1024,
+  EXT3_NEEDS_RECOVERY = 4,
+  REASON = 1000,
+  PATH_ROOM = 300,
+  MODE_LIST = 1,
+  MODE_CHECK = 2
+};
 enum { STATE_PREFIX, STATE_ACK, STATE_SOME, STATE_TORN, STATE_BUT_ONE, STATE_ONE, STATE_KINDS };
 #define E2FSCK_NOW "2000000000" // later than every mount
 static const char *const kind_name[STATE_KINDS] = {"prefix", "ack", "some", "torn", "but-one", "one"};
@@ -184,8 +192,12 @@ static const char *
 e2fsck(const char *mode, int allowed, bool silent)
 {
   static char said[4096];
-  char *const argv[] = {"e2fsck", mode[0] == 'n' ? "-fn" : "-y", mode[0] == 'n' ? "-f" : "-E",
-                        mode[0] == 'n' ? "-f" : "journal_only", theirs_path, 0};
+  char *const argv[] = {"e2fsck",
+                        mode[0] == 'n' ? "-fn" : "-y",
+                        mode[0] == 'n' ? "-f" : "-E",
+                        mode[0] == 'n' ? "-f" : "journal_only",
+                        theirs_path,
+                        0};
   int status = run_program(argv, said, sizeof(said));
 
   if(status < 0)
@@ -223,7 +235,8 @@ compare(uint32_t journal_super)
   if(!same_super(theirs, ours.bytes))
     return bad("the superblock is not what e2fsck makes of it", 0);
   for(uint32_t b = 1; b < ours.size / IMAGE_BLOCK; b++)
-    if(b != journal_super && memcmp(theirs + (uint64_t)b * IMAGE_BLOCK, ours.bytes + (uint64_t)b * IMAGE_BLOCK, IMAGE_BLOCK)) {
+    if(b != journal_super &&
+       memcmp(theirs + (uint64_t)b * IMAGE_BLOCK, ours.bytes + (uint64_t)b * IMAGE_BLOCK, IMAGE_BLOCK)) {
       snprintf(words, sizeof(words), "block %u differs between e2fsck's recovery and ours", b);
       return bad(words, 0);
     }
@@ -282,7 +295,8 @@ by_event(const void *a, const void *b)
 {
   const struct state *x = a, *y = b;
 
-  return x->event != y->event ? (x->event > y->event) - (x->event < y->event) : (x->seed > y->seed) - (x->seed < y->seed);
+  return x->event != y->event ? (x->event > y->event) - (x->event < y->event)
+                              : (x->seed > y->seed) - (x->seed < y->seed);
 }
 
 static int *
@@ -305,7 +319,8 @@ events_of_acks(int *n)
   *n = 0;
   for(int i = 0; i < facts.ntold; i++) {
     const struct fact *f = &facts.told[i].fact;
-    bool sync = (f->kind >= OP_MSYNC && f->kind <= OP_SYNC) || (f->kind == OP_WRITE && f->flags & (WRITE_SYNC | WRITE_DSYNC));
+    bool sync =
+        (f->kind >= OP_MSYNC && f->kind <= OP_SYNC) || (f->kind == OP_WRITE && f->flags & (WRITE_SYNC | WRITE_DSYNC));
 
     if(f->phase == FACT_END && f->result >= 0 && sync)
       e[(*n)++] = facts.told[i].event;
@@ -512,7 +527,7 @@ struct names {
   struct {
     char name[256];
     uint32_t ino;
-  } *e;
+  } * e;
   int n;
 };
 
@@ -548,7 +563,8 @@ hash_contents(const struct image *im, const struct image_inode *ip)
   for(uint64_t at = 0; image_type(ip) == IMAGE_REG && at < size; at += IMAGE_BLOCK) {
     uint32_t b = image_map(im, ip, at / IMAGE_BLOCK);
 
-    h = manifest_hash(h, b && b != IMAGE_BAD ? image_block(im, b) : zeros, size - at < IMAGE_BLOCK ? size - at : IMAGE_BLOCK);
+    h = manifest_hash(h, b && b != IMAGE_BAD ? image_block(im, b) : zeros,
+                      size - at < IMAGE_BLOCK ? size - at : IMAGE_BLOCK);
   }
   return h;
 }
@@ -568,8 +584,8 @@ list(const struct image *im, uint32_t dir, const char *path)
     char *below = malloc(strlen(path) + 300);
 
     sprintf(below, "%s/%s", path, l.e[i].name);
-    printf(MANIFEST_FORMAT, ip->mode, ip->uid | (unsigned)ip->uid_high << 16, ip->gid | (unsigned)ip->gid_high << 16, ip->links,
-           (unsigned long long)(image_type(ip) == IMAGE_DIR ? 0 : image_size(ip)), sec, nsec,
+    printf(MANIFEST_FORMAT, ip->mode, ip->uid | (unsigned)ip->uid_high << 16, ip->gid | (unsigned)ip->gid_high << 16,
+           ip->links, (unsigned long long)(image_type(ip) == IMAGE_DIR ? 0 : image_size(ip)), sec, nsec,
            (unsigned long long)hash_contents(im, ip), below);
     if(image_type(ip) == IMAGE_DIR)
       list(im, l.e[i].ino, below);
@@ -641,7 +657,8 @@ options(int argc, char **argv)
     default: exit(2);
     }
   if(optind >= argc || (opt.mode == 0 && optind + 1 >= argc) || opt.parts < 1) {
-    fprintf(stderr, "usage: states [-n STATES] [-s SEED] [-p PART/PARTS] [-c CONTROL] IMAGE LOG   (states.c says more)\n");
+    fprintf(stderr,
+            "usage: states [-n STATES] [-s SEED] [-p PART/PARTS] [-c CONTROL] IMAGE LOG   (states.c says more)\n");
     exit(2);
   }
   opt.image = argv[optind];

@@ -9,6 +9,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,12 +134,18 @@ guest_unmap(void *ctx, void *map, uint64_t len)
   munmap(map, len);
 }
 
-static int
-guest_store(void *ctx, void *map, const void *p, size_t n, uint64_t off)
-{
-  const unsigned char *from = p;
-  unsigned char *to = (unsigned char *)map + off;
+// A store into a hole for which the disk has no room is a SIGBUS at once.
+static sigjmp_buf store_failed;
 
+static void
+on_sigbus(int sig)
+{
+  siglongjmp(store_failed, 1);
+}
+
+static void __attribute__((noinline)) // what a jump out of it may spoil stays in there
+store_words(unsigned char *to, const unsigned char *from, size_t n)
+{
   while(n > 0) {
     if((uintptr_t)to % WORD == 0 && n >= WORD) {
       uint64_t word;
@@ -150,6 +158,14 @@ guest_store(void *ctx, void *map, const void *p, size_t n, uint64_t off)
       n--;
     }
   }
+}
+
+static int
+guest_store(void *ctx, void *map, const void *p, size_t n, uint64_t off)
+{
+  if(sigsetjmp(store_failed, 1))
+    return -ENOSPC;
+  store_words((unsigned char *)map + off, p, n);
   return 0;
 }
 
@@ -215,11 +231,26 @@ guest_rmdir(void *ctx, const char *path)
 }
 
 static const struct scene_ops guest_ops = {
-    .fact = guest_fact,       .create = guest_create, .open = guest_open,       .close = guest_close,
-    .write = guest_write,     .fsync = guest_fsync,   .truncate = guest_truncate, .fallocate = guest_fallocate,
-    .map = guest_map,         .unmap = guest_unmap,   .store = guest_store,     .msync = guest_msync,
-    .dirsync = guest_dirsync, .sync = guest_sync,     .rename = guest_rename,   .link = guest_link,
-    .unlink = guest_unlink,   .symlink = guest_symlink, .mkdir = guest_mkdir,   .rmdir = guest_rmdir,
+    .fact = guest_fact,
+    .create = guest_create,
+    .open = guest_open,
+    .close = guest_close,
+    .write = guest_write,
+    .fsync = guest_fsync,
+    .truncate = guest_truncate,
+    .fallocate = guest_fallocate,
+    .map = guest_map,
+    .unmap = guest_unmap,
+    .store = guest_store,
+    .msync = guest_msync,
+    .dirsync = guest_dirsync,
+    .sync = guest_sync,
+    .rename = guest_rename,
+    .link = guest_link,
+    .unlink = guest_unlink,
+    .symlink = guest_symlink,
+    .mkdir = guest_mkdir,
+    .rmdir = guest_rmdir,
 };
 
 static int
@@ -227,6 +258,7 @@ process(uint32_t proc, uint64_t seed, unsigned ops, uint64_t quota)
 {
   static struct scenes s;
 
+  signal(SIGBUS, on_sigbus);
   scenes_init(&s, &guest_ops, 0, proc, seed, quota);
   scenes_run(&s, ops);
   scenes_close(&s);

@@ -8,7 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { IMAGE_BLOCK = 4096, IMAGE_ROOT = 2, IMAGE_JOURNAL = 8, IMAGE_FIRST = 11, IMAGE_POINTERS = 15, IMAGE_FANOUT = 1024 };
+enum {
+  IMAGE_BLOCK = 4096,
+  IMAGE_ROOT = 2,
+  IMAGE_JOURNAL = 8,
+  IMAGE_FIRST = 11,
+  IMAGE_POINTERS = 15,
+  IMAGE_FANOUT = 1024
+};
 enum { IMAGE_REG = 8, IMAGE_DIR = 4, IMAGE_CHR = 2, IMAGE_BLK = 6, IMAGE_FIFO = 1, IMAGE_SOCK = 12, IMAGE_LNK = 10 };
 enum { IMAGE_TYPE_SHIFT = 12 }; // of a mode
 #define IMAGE_BAD 0xffffffffu
@@ -45,7 +52,8 @@ struct image_inode {
   uint16_t extra, checksum; // from here on only in inodes larger than 128 bytes
   uint32_t ctime_extra, mtime_extra, atime_extra, crtime, crtime_extra;
 };
-_Static_assert(offsetof(struct image_inode, extra) == 0x80 && sizeof(struct image_group) == 32, "inode and group layout");
+_Static_assert(offsetof(struct image_inode, extra) == 0x80 && sizeof(struct image_group) == 32,
+               "inode and group layout");
 struct image_entry {
   uint32_t ino;
   uint16_t rec_len;

@@ -15,6 +15,7 @@ struct thread {
   bool prepared;          // own
   bool signalled, killed; // (a)
   struct held held;
+  int reserve;
   struct cpu *cpu;
   int tid;
   struct thread *next; // every thread there ever was: a late thread_wake must find memory
@@ -112,6 +113,12 @@ struct cpu *
 host_cpu_self(void)
 {
   return thread_self()->cpu;
+}
+
+int *
+thread_reserve(void)
+{
+  return &thread_self()->reserve;
 }
 
 struct held *

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "mobj_fakes.h"
+#include "lib/atomic.h"
 #include "test.h"
 
 // ---- frames ----
@@ -77,6 +78,17 @@ TEST(frames_keep_a_reserve)
   if(pg)
     page_put(pg);
   expect(frame_try(0) == 0); // it filled up the reserve
+  frame_reserve_begin();
+  frame_reserve_begin();
+  frame_reserve_end();
+  pg = frame_try(0);
+  expect(pg != 0);
+  frame_reserve_end();
+  expect(frame_try(0) == 0);
+  if(pg)
+    page_put(pg);
+  expect(fake_panics(frame_reserve_end()));
+  ++*thread_reserve();
   fake_frames_relax();
   expect_eq(frame_wait(), 0);
 }
@@ -133,6 +145,47 @@ hook_kills_us(void)
 {
   fake_signal(0, true);
   return true;
+}
+
+static int kills;
+
+static bool
+hook_counts(void)
+{
+  kills++;
+  return false;
+}
+
+// While the disk takes pages, nobody is killed for memory; when it stops, somebody is.
+static void
+clean_some(struct timer *t)
+{
+  static int n;
+
+  atomic_add(&dirty_stats.written, 1);
+  if(++n < 200)
+    timer_start(t, clock_now() + MSEC);
+  else
+    n = 0;
+}
+
+TEST(frame_wait_is_patient_while_the_disk_works)
+{
+  struct timer t;
+  uint64_t start;
+
+  fake_frames_init(ARENA);
+  fake_frames_squeeze(8);
+  frame_oom_hook = hook_counts;
+  kills = 0;
+  start = clock_now();
+  timer_init(&t, clean_some);
+  timer_start(&t, start + MSEC);
+  expect_eq(frame_wait(), -ENOMEM);
+  expect_eq(kills, 1);
+  expect(clock_now() >= start + 200 * MSEC);
+  frame_oom_hook = 0;
+  fake_frames_relax();
 }
 
 TEST(frame_wait_ends)

@@ -290,7 +290,7 @@ TEST(reclaim_drops_what_is_cold)
   mobj_readahead(obj, 0, 200);
   store_idle();
   for(int i = 0; i < 20; i++)
-    look(obj, i); // used
+    look(obj, i), look(obj, i); // used, and used again
   store_word(obj, 150, 1);
   expect_eq(mobj_load(obj, 100, &pinned, 0), 0);
   expect_eq(reclaim_now(64), 64);
@@ -303,6 +303,53 @@ TEST(reclaim_drops_what_is_cold)
   expect_eq(mobj_sync(obj, 0, 1000), 0);
   expect_eq(mobj_shrink(obj), 2);
   expect_eq(cached(obj), 0);
+  end();
+}
+
+TEST(reading_once_spares_what_is_in_use)
+{
+  struct mobj *obj = begin(true);
+
+  for(int round = 0; round < 3; round++)
+    for(int i = 0; i < 20; i++)
+      look(obj, i);
+  for(int i = 20; i < STORE_PAGES; i++) {
+    expect_eq(look(obj, i), 1000 + i); // sequential: most were read ahead
+    if(i >= 120 && i % 30 == 0) {      // a batch of reclaim is 32
+      store_idle();
+      reclaim_now(20);
+      for(int k = 0; k < 20; k++)
+        if(i % 60 == 0)
+          look(obj, k);
+    }
+  }
+  for(int i = 0; i < 20; i++)
+    expect(peek(obj, i) != 0);
+  expect(cached(obj) < 160);
+  end();
+}
+
+TEST(reclaim_writes_what_follows_too)
+{
+  struct mobj *obj = begin(false);
+  struct page *pg[2];
+
+  for(int i = 100; i < 180; i++)
+    store_word(obj, i, i);
+  for(int i = 0; i < 2; i++) {
+    pg[i] = page_get(peek(obj, 110 + i));
+    expect(page_busy_try(pg[i]));
+  }
+  expect_eq(mobj_flush_on(obj, pg, 2), 0);
+  for(int i = 0; i < 2; i++) {
+    page_busy_clear(pg[i]);
+    page_put(pg[i]);
+  }
+  expect_eq(st.flushes, 1);
+  expect_eq(st.flushed, 70);
+  expect_eq(obj->ndirty, 10);
+  expect_eq(mobj_sync(obj, 0, UINT64_MAX), 0);
+  expect_eq(st.flushed, 80);
   end();
 }
 
@@ -347,7 +394,7 @@ TEST(shm_keeps_what_was_written)
   struct page *pg;
 
   begin(false);
-  obj = shm_create(100 * PAGE_SIZE);
+  obj = shm_create(100 * PAGE_SIZE, true);
   for(int i = 0; i < 40; i++)
     expect_eq(look(obj, i), 0);
   expect_eq(obj->npages, 40); // nothing read ahead

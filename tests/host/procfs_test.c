@@ -88,7 +88,7 @@ TEST(numbers_have_bounds)
 {
   static const char *bad[] = {"", " ", "x", "1x", "-1", "4", "101", "18446744073709551616", "5 6"};
   static uint64_t value = 7;
-  struct proc_number n = {.value = &value, .lo = 5, .hi = 100, .changed = note_change};
+  struct proc_number n = {.at = &value, .lo = 5, .hi = 100, .changed = note_change};
   struct textbuf t = {0};
   size_t k;
 

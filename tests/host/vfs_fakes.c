@@ -63,31 +63,16 @@ pin(struct aspace *as, vaddr_t va, enum mobj_access how, struct page **pp)
   return 0;
 }
 
-const struct file_ops *
+__attribute__((weak)) const struct file_ops *
 dev_chr_fops(uint64_t rdev)
 {
   return 0;
 }
 
-const struct file_ops *
+__attribute__((weak)) const struct file_ops *
 dev_blk_fops(uint64_t rdev)
 {
   return 0;
-}
-
-void
-vfs_start(void)
-{
-  struct fs *fs;
-
-  if(vfs_root)
-    return;
-  fake_frames_init(ARENA * 4);
-  vfs_init();
-  tmpfs_init();
-  if(!fs_types || fs_types->mount("root", "mode=755,nr_inodes=0", &fs) != 0 || mount_add(fs, 0) != 0)
-    abort();
-  root_ctx.root = root_ctx.cwd = user_ctx.root = user_ctx.cwd = vfs_root;
 }
 
 void
@@ -130,7 +115,7 @@ get(const char *path, void *buf, size_t n, uint64_t pos)
   return r;
 }
 
-size_t
+__attribute__((weak)) size_t
 strlcpy(char *dst, const char *src, size_t size)
 {
   size_t n = strlen(src);

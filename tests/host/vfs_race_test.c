@@ -52,7 +52,7 @@ names_thread(void *arg)
     case 7: dentry_shrink(3); break;
     default:
       if(namei(&root_ctx, 0, a, NAMEI_FOLLOW, &d) == 0) {
-        dentry_path(d, vfs_root, byte, sizeof byte, true);
+        dentry_path(d, root_ctx.root, byte, sizeof byte, true);
         dentry_put(d);
       }
     }
@@ -76,14 +76,15 @@ clear(const char *path)
 
 TEST(zz_names_on_many_threads)
 {
-  vfs_start();
   fake_mode(FAKE_PTHREADS);
+  vfs_start();
   fake_parallel(THREADS, names_thread);
   clear("");
   vfs_settle();
-  expect_eq(vfs_root->fs->ninodes, 1);
-  expect_eq(vfs_root->ref, 1);
+  expect_eq(root_ctx.root->fs->ninodes, 1);
+  expect_eq(root_ctx.root->ref, 1);
   expect_eq(mobj_total_shmem(), 0);
+  vfs_stop();
 }
 
 static struct file *rd, *wr;
@@ -127,12 +128,13 @@ pipe_thread(void *arg)
 
 TEST(zz_pipes_on_many_threads)
 {
-  vfs_start();
   fake_mode(FAKE_PTHREADS);
+  vfs_start();
   need(pipe_create(&rd, &wr, 0) == 0);
   fake_parallel(WRITERS + 2, pipe_thread);
   expect_eq(sum_in, sum_out);
   file_put(rd);
+  vfs_stop();
 }
 
 // Appends of many threads lose nothing, and a reader sees no zeros behind the end.
@@ -162,8 +164,8 @@ TEST(zz_appends_on_many_threads)
 {
   struct dentry *d;
 
-  vfs_start();
   fake_mode(FAKE_PTHREADS);
+  vfs_start();
   need(put("/append", O_CREAT | O_WRONLY, "", 0, 0) == 0);
   fake_parallel(4, append_thread);
   need(namei(&root_ctx, 0, "/append", 0, &d) == 0);
@@ -171,5 +173,6 @@ TEST(zz_appends_on_many_threads)
   dentry_put(d);
   expect_eq(vfs_unlink(&root_ctx, 0, "/append"), 0);
   vfs_settle();
-  expect_eq(vfs_root->fs->ninodes, 1);
+  expect_eq(root_ctx.root->fs->ninodes, 1);
+  vfs_stop();
 }

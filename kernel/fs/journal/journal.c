@@ -19,6 +19,9 @@ enum {
 // Whoever waits for a thread to end sleeps here: the thread still wakes when the journal is gone.
 static struct waitq thread_waiters = {SPINLOCK_INIT("journal", RANK_WAITQ), LIST_INIT(thread_waiters.waiters)};
 
+static struct spinlock journals_lock = SPINLOCK_INIT("journals", RANK_JOURNAL);
+static struct list journals = LIST_INIT(journals); // (journals_lock) those with a thread
+
 // ---- opening ----
 
 static const char *
@@ -271,7 +274,7 @@ journal_step(struct journal *j)
     commit_run(j);
   if(atomic_get(&j->err) == 0 && room_is_short(j))
     make_room(j);
-  else if(atomic_get(&j->err) == 0 && j->room < j->max_txn * TXN_SHARE / 2)
+  else if(atomic_get(&j->err) == 0 && (atomic_swap(&j->squeezed, false) || j->room < j->max_txn * TXN_SHARE / 2))
     checkpoint_run(j);
   if(atomic_get(&j->err))
     abort_finish(j);
@@ -295,6 +298,7 @@ journal_main(void *arg)
 {
   struct journal *j = arg;
 
+  frame_reserve_begin(); // what has committed can be made free
   while(!atomic_get(&j->stop)) {
     wait_event(&j->wakeup, atomic_swap(&j->poked, false), WAIT_ALWAYS, next_deadline(j));
     journal_step(j);
@@ -321,14 +325,52 @@ journal_await(struct journal *j, bool (*ready)(struct journal *, void *), void *
       journal_step(j);
 }
 
+// For reclaim: blocks that have committed stay in memory until they are at home. Have them brought there; what that makes
+// free is found by the next look at the buffer cache.
+static uint64_t
+journal_shrink(uint64_t unused)
+{
+  spin_acquire(&journals_lock);
+  list_for_each(it, &journals) {
+    struct journal *j = list_entry(it, struct journal, all);
+
+    if(!atomic_swap(&j->squeezed, true))
+      journal_poke(j);
+  }
+  spin_release(&journals_lock);
+  return 0;
+}
+
+static void
+journals_add(struct journal *j)
+{
+  static bool registered; // (a)
+
+  spin_acquire(&journals_lock);
+  list_add_tail(&journals, &j->all);
+  spin_release(&journals_lock);
+  if(!atomic_swap(&registered, true))
+    reclaim_register(journal_shrink);
+}
+
+static void
+journals_remove(struct journal *j)
+{
+  spin_acquire(&journals_lock);
+  list_del(&j->all);
+  spin_release(&journals_lock);
+}
+
 void *
 journal_must(void *(*alloc)(void))
 {
   void *p;
 
+  frame_reserve_begin(); // who waits with a handle keeps the transaction from committing
   while((p = alloc()) == 0)
     if(frame_wait() != 0)
       thread_yield(); // killed, or told that there is none: it is needed all the same
+  frame_reserve_end();
   return p;
 }
 
@@ -354,6 +396,8 @@ journal_start(struct journal *j, bool thread)
     j->threaded = true;
     if((err = kthread_start("journal", journal_main, j)) != 0)
       j->threaded = false;
+    else
+      journals_add(j);
   }
   j->started = err == 0;
   return err;
@@ -377,6 +421,7 @@ journal_close(struct journal *j)
   int err;
 
   if(j->threaded) {
+    journals_remove(j);
     atomic_set(&j->stop, true);
     journal_poke(j);
     wait_event(&thread_waiters, atomic_get(&j->gone), WAIT_ALWAYS, NEVER);

@@ -156,6 +156,8 @@ struct journal {
   bool started;             // (c) after journal_start
   bool threaded;            // (c) after journal_start
   bool poked;               // (a) the thread should look
+  bool squeezed;            // (a) memory is short: bring home what can be
+  struct list all;          // (journals_lock)
   bool stop;                // (a)
   bool gone;                // (a) the thread is
   struct waitq wakeup;      // of the thread

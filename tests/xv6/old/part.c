@@ -1,4 +1,6 @@
-// part.c -- no program: it has no main.
+// part.c -- no program. Nor would it compile: it is a piece of some library.
+#include "x86.h"
+
 int
 part(void)
 {

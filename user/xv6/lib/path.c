@@ -94,13 +94,11 @@ start(const char *path, char *buf)
 
   strcpy(buf, root);
   end = append(buf, buf + strlen(buf), s - n, n);
-  if(n > 0 && end && !exists(buf)) {
+  if(!exists(root) || (n > 0 && end && !exists(buf))) {
     strcpy(buf, "/");
     append(buf, buf + 1, s - n, n);
-    if(exists(buf)) {
-      buf[1] = 0;
+    if(!exists(root) || exists(buf))
       return buf + 1;
-    }
   }
   strcpy(buf, root);
   return buf + strlen(buf);
@@ -115,9 +113,9 @@ __path(const char *path, char *buf)
 
   if(r == -LINUX_EFAULT || r == -LINUX_ENAMETOOLONG) // nothing is read before this was asked
     return 0;
-  *buf = 0;
   if(*path == '/')
     end = start(path, buf);
+  *end = 0;
   while(end && (n = next(&path)) > 0)
     if(!(n == 2 && path[-1] == '.' && path[-2] == '.' && is_root(buf)))
       end = append(buf, end, path - n, n);

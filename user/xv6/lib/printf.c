@@ -41,20 +41,13 @@ putn(struct out *o, ulong n, uint base)
   puts(o, s);
 }
 
-static void
-putd(struct out *o, long n)
-{
-  if(n < 0)
-    putc(o, '-');
-  putn(o, n < 0 ? -n : n, 10);
-}
-
 void
 printf(int fd, const char *format, ...)
 {
   struct out o = {.fd = fd};
   va_list ap;
   char *s;
+  int n;
 
   va_start(ap, format);
   for(; *format; format++) {
@@ -63,7 +56,12 @@ printf(int fd, const char *format, ...)
       continue;
     }
     switch(*++format) {
-    case 'd': putd(&o, va_arg(ap, int)); break;
+    case 'd':
+      n = va_arg(ap, int);
+      if(n < 0)
+        putc(&o, '-');
+      putn(&o, n < 0 ? -(long)n : n, 10);
+      break;
     case 'x': putn(&o, va_arg(ap, uint), 16); break;
     case 'p': putn(&o, va_arg(ap, ulong), 16); break;
     case 'c': putc(&o, va_arg(ap, int)); break;

@@ -10,7 +10,8 @@
 #include "mmu.h"
 #include "memlayout.h"
 
-enum { MODE = 0777, TICKS = 100, TICK = 10000000 }; // all may be done with what is made; ticks a second; ns a tick
+enum { MODE = 0777 };                  // of what is made: there are no rights in xv6
+enum { TICKS = 100, TICK = 10000000 }; // in a second; its nanoseconds
 enum { SA_SIGINFO = 4, SA_RESTORER = 0x4000000 };
 enum { SIG_DEFAULT, SIG_IGNORED };
 
@@ -168,17 +169,18 @@ short_of_memory(void)
 }
 
 // The heap begins behind the program, as in xv6, and grows without taking memory: a page comes when it is touched. A
-// program that goes on until it gets no more is told so before it is ended for want of memory; the look at every 64 KiB.
+// program that goes on until it gets no more is told so before it is ended for want of memory: there is a look at every 64 KiB.
 char *
 sbrk(int n)
 {
   enum { LOOK = 16 };
   extern char _end[]; // of the program
   static ulong top;
-  ulong start = PGROUNDUP((ulong)_end), old = top ? top : start, new = old + n, lo = PGROUNDUP(old),
-        hi = PGROUNDUP(new);
+  ulong start = PGROUNDUP((ulong)_end), old = top ? top : start, new = old + n;
+  ulong lo = PGROUNDUP(old), hi = PGROUNDUP(new);
+  int look = n > 0 && (old ^ new) >> LOOK;
 
-  if(new < start || new > KERNBASE || (n > 0 && old >> LOOK != new >> LOOK &&short_of_memory()))
+  if(new < start || new > KERNBASE || (look && short_of_memory()))
     return (char *)-1;
   if(hi > lo && __call(LINUX_MMAP, lo, hi - lo, LINUX_READ_WRITE, LINUX_ANONYMOUS | LINUX_EXACT, -1l, 0l) < 0)
     return (char *)-1;
@@ -224,8 +226,8 @@ entry(int fd, struct dirent *de)
   if(n <= 0)
     return n;
   __call(LINUX_LSEEK, (long)fd, u.d.next, 0);
-  de->inum = u.d.ino ? u.d.ino : 1;
-  if(de->inum == 0)
+  de->inum = u.d.ino;
+  if(de->inum == 0) // that would be an entry without a file
     de->inum = 1;
   for(n = 0; n < DIRSIZ && u.d.name[n]; n++)
     de->name[n] = u.d.name[n];
