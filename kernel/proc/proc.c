@@ -119,9 +119,11 @@ itimer_ring(struct timer *t)
 
   signal_send(0, p, &si);
   if(interval) { // the next of the series that has not passed: a slow machine loses some, and does not drown
-    if(when + interval <= now)
+    if(now > when)
       when += (now - when) / interval * interval;
-    timer_start(t, max(when + interval, now + ITIMER_SOONEST));
+    if(__builtin_add_overflow(when, interval, &when))
+      when = NEVER;
+    timer_start(t, max(when, now + ITIMER_SOONEST));
   }
 }
 
