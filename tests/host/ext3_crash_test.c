@@ -134,7 +134,7 @@ host_truncate(void *ctx, void *file, uint64_t size)
 static int
 host_fallocate(void *ctx, void *file, int punch, uint64_t off, uint64_t len)
 {
-  return vfs_fallocate(((struct file *)file)->inode, punch ? FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE : 0, off, len);
+  return vfs_fallocate(file, punch ? FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE : 0, off, len);
 }
 
 // A mapping without an address space: what a fault does to a page, then stores into it.
