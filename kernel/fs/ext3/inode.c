@@ -269,6 +269,10 @@ ext3_evict(struct inode *ip)
   struct ext3_fs *x = ext3_of(ip);
   struct ext3_info *info = ext3_info(ip);
 
+  // Before erase gives the number away: who takes it waits for this inode to be gone, with `alloc` held.
+  sleep_acquire(&x->alloc);
+  ext3_window_close(x, &info->window);
+  sleep_release(&x->alloc);
   if(x->journal) {
     if(ip->nlink == 0 && ip->mode)
       erase(ip); // an error has shut the gate; the next mount finishes it
@@ -276,11 +280,6 @@ ext3_evict(struct inode *ip)
       ext3_store_alone(ip);
     ordered_forget(x->journal, &info->ordered);
     unlist(ip);
-  }
-  if(info->window.hi) {
-    sleep_acquire(&x->alloc);
-    ext3_window_close(x, &info->window);
-    sleep_release(&x->alloc);
   }
   dirindex_free(ip);
   ext3_info_free(ip);
