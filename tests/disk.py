@@ -27,8 +27,8 @@ def extents(env, image, path):
 
 def suite(boot, lines_to_results, check, add, env):
     with tempfile.TemporaryDirectory() as d:
-        def run(part, command, **kw):
-            return boot(600, KEEP=f"{d}/{part}.img", ADD=add, DISK="800M", RUN=f"mkdir -p /w; cd /w && {command}", **kw)
+        def run(part, command, disk="800M", **kw):
+            return boot(600, KEEP=f"{d}/{part}.img", ADD=add, DISK=disk, RUN=f"mkdir -p /w; cd /w && {command}", **kw)
 
         def clean(part):
             image = f"{d}/{part}.img"
@@ -47,7 +47,7 @@ def suite(boot, lines_to_results, check, add, env):
         st, again, s = boot(200, KEEP=f"{d}/tree.img", RUN=SUMS, SMP=1)
         check("disk/tree_second_boot", st == 0 and again == out, f"status {st}; the trees differ\n{again[-1000:]}", s)
 
-        st, out, s = run("names", f"/tests/disk_big names {NAMES}", SMP=2)
+        st, out, s = run("names", f"/tests/disk_big names {NAMES}", disk="2G", SMP=2) # with inodes enough
         took = dict(re.findall(r"(\w+) ([\d.]+)", out))
         print(f"     {NAMES} names: " + ", ".join(f"{k} in {v} s" for k, v in took.items()))
         check("disk/names", st == 0 and len(took) == 4 and max(map(float, took.values())) < NAMES_SECONDS, f"status {st}\n{out}", s)
