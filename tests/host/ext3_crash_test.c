@@ -14,7 +14,7 @@
 #include "ext3_image.h"
 #include "fake_disk.h"
 #include "fs/ext3/ext3.h"
-#include "fs/journal/journal_impl.h"
+#include "fs/journal/journal.h"
 #include "fs_fakes.h"
 #include "hosttree.h"
 #include "lib/fmt.h"
@@ -38,16 +38,13 @@ vprint(const char *f, va_list ap)
 }
 
 // The journal's thread cannot run next to us: whoever would wait for it does its work.
-int __real_kthread_start(const char *name, void (*fn)(void *), void *arg);
-int __wrap_kthread_start(const char *name, void (*fn)(void *), void *arg);
+int __real_journal_start(struct journal *j, bool thread);
+int __wrap_journal_start(struct journal *j, bool thread);
 
 int
-__wrap_kthread_start(const char *name, void (*fn)(void *), void *arg)
+__wrap_journal_start(struct journal *j, bool thread)
 {
-  if(strcmp(name, "journal") != 0)
-    return __real_kthread_start(name, fn, arg);
-  ((struct journal *)arg)->threaded = false;
-  return 0;
+  return __real_journal_start(j, false);
 }
 
 static unsigned
