@@ -251,7 +251,7 @@ extern const struct mobj_ops shm_ops;
 void shm_fill(struct mobj *obj, struct page **pg, int n);
 int shm_makewrite(struct mobj *obj, struct page *pg);
 // Page idx of such an object is there and BACKED, zeros if it was missing; it may lie past the end, where nobody sees it.
-// The caller keeps cuts away. 0, -ENOMEM, -EINTR.
+// The caller keeps cuts away. 0, -ENOMEM, -ENOSPC (more than may be promised), -EINTR.
 int shm_reserve(struct mobj *obj, uint64_t idx);
 
 // ---- region.c: arithmetic on regions

@@ -37,7 +37,7 @@ int
 shm_makewrite(struct mobj *obj, struct page *pg)
 {
   if(obj->promised == 0 && !commit_allows(0, 1))
-    return -ENOMEM;
+    return -ENOSPC; // to a fault a bus error, as on a full file system
   page_busy_wait(pg);
   if(pg->obj == obj && !page_test(pg, PAGE_BACKED)) {
     lru_remove(pg); // BUSY keeps it in the cache
@@ -106,7 +106,7 @@ shm_reserve(struct mobj *obj, uint64_t idx)
       continue;
     }
     if(obj->promised == 0 && !commit_allows(0, 1))
-      return -ENOMEM;
+      return -ENOSPC;
     spare_init(&sp);
     if(!spare_try(&sp, 1, 0, nodes) && (r = spare_wait(&sp, 1, 0, nodes)) != 0)
       return r;

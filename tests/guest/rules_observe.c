@@ -1,8 +1,7 @@
 // rules_observe.c -- what /proc shows of a process's memory, page by page and region by region, and what it forgets when
 // told to: rules H02, H04, H07, F17, M36.
 #include "rules.h"
-#include <sys/ipc.h>
-#include <sys/shm.h>
+#include <pthread.h>
 
 #define PRESENT   (1ull << 63)
 #define SWAPPED   (1ull << 62)
@@ -183,6 +182,49 @@ TEST(soft_dirty) // H04
   q = mremap(p, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, map(4 * PAGE));
   need(q != MAP_FAILED);
   expect(pagemap(q + PAGE) & SOFT); // moved: dirty at the new place
+}
+
+static char *volatile counter_page;
+static volatile bool stop_counting;
+
+static void *
+count_for_ever(void *arg)
+{
+  while(!stop_counting)
+    for(int i = 0; i < 8; i++)
+      ++*(volatile int *)(counter_page + i * PAGE);
+  return 0;
+}
+
+TEST_TIMED(stores_against_clearing, 120) // H04, W03
+{
+  char *p = map(8 * PAGE);
+  pthread_t t[2];
+  int missed = 0;
+
+  only_here();
+  counter_page = p;
+  memset(p, 0, 8 * PAGE);
+  for(int i = 0; i < 2; i++)
+    need(pthread_create(&t[i], 0, count_for_ever, 0) == 0);
+  for(int round = 0; round < 300; round++) {
+    int seen[8];
+
+    clear_refs("4");
+    for(int i = 0; i < 8; i++)
+      seen[i] = *(volatile int *)(p + i * PAGE);
+    for(int i = 0; i < 8; i++) {
+      while(*(volatile int *)(p + i * PAGE) == seen[i]) // until there was a store after the clearing
+        sched_yield();
+      missed += !(pagemap(p + i * PAGE) & SOFT);
+    }
+    if(round % 30 == 0 && fork() == 0)
+      _exit(0);
+  }
+  stop_counting = true;
+  for(int i = 0; i < 2; i++)
+    pthread_join(t[i], 0);
+  expect_eq(missed, 0);
 }
 
 TEST(referenced) // H02

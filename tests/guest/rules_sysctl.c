@@ -132,8 +132,8 @@ strict(void *arg)
 {
   unsigned long limit = proc_figure("/proc/meminfo", "CommitLimit") / 4, left = limit - promised();
   size_t half = left / 2 * PAGE, much = (left + 64) * PAGE;
-  char *p, *q;
-  int fd = temp_file("", 0);
+  char *p, *q, *s;
+  int fd = temp_file("", 0), sig = 0;
 
   expect_errno(raw_mmap(0, much, RW, ANON, -1, 0), ENOMEM);
   expect_errno(raw_mmap(0, much, RW, ANON | MAP_NORESERVE, -1, 0), ENOMEM); // not waived
@@ -154,6 +154,14 @@ strict(void *arg)
   q = raw_mmap(0, half, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   expect(q != MAP_FAILED);
   expect_errno(raw_mmap(0, half + half / 8, RW, ANON, -1, 0), ENOMEM);
+  while(raw_mmap(0, 64 * PAGE, RW, ANON, -1, 0) != MAP_FAILED || raw_mmap(0, PAGE, RW, ANON, -1, 0) != MAP_FAILED)
+    ; // to the limit, but for what is kept back of our own size
+  need(ftruncate(fd, half) == 0);
+  s = file_at(fd, half, RW, MAP_SHARED);
+  for(unsigned long at = 0; at < half && sig == 0; at += PAGE)
+    sig = touch(STORE, s + at);
+  expect_eq(sig, SIGBUS);
+  expect_errno(pwrite(fd, "x", 1, half - 1), ENOSPC);
 }
 
 TEST(the_strict_limit) // O03, K13

@@ -654,7 +654,7 @@ TEST(promises_are_counted_and_refused)
   expect_eq(aspace_fork(as, &child), -ENOMEM);
   expect_eq(vm_committed(), 310);
   vm_overcommit_kbytes = 4 * 310;
-  expect_eq(shm_reserve(obj, 0), -ENOMEM);
+  expect_eq(shm_reserve(obj, 0), -ENOSPC);
   vm_overcommit = OVERCOMMIT_ALWAYS;
   expect_eq(aspace_fork(as, &child), 0);
   expect_eq(map_at(as, AT + (1ull << 40), 1ull << 30, RW, 0, 0), 0);
