@@ -117,6 +117,8 @@ kernel_main(void)
   check_every = option_number("check", CHECK_EVERY);
 #endif
   region_tags = &file_region_tags;
+  if(option_flag("norandmaps"))
+    vm_randomize = 0;
   smp_start(other_cpu);
   print("lazy6: %d CPU%s, %lu MiB of memory, %lu free\n", cpu_count, cpu_count == 1 ? "" : "s", frames_total() >> 8,
         frames_free() >> 8);

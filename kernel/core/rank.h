@@ -26,8 +26,10 @@ enum rank {
   RANK_TTY = 51,
   RANK_ICACHE = 52,
   RANK_DCACHE = 53,
+  RANK_UNIX = 54,     // local sockets
   RANK_PROCLIST = 54, // pid table, parents, children, groups, sessions
   RANK_BCACHE = 55,
+  RANK_KTIMER = 55,
   RANK_PROC = 56, // one process: signals, threads
   RANK_FDTABLE = 57,
   RANK_FUTEX = 58,

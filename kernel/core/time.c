@@ -101,10 +101,10 @@ next_due(void)
 uint64_t
 timer_run(void)
 {
-  uint64_t next;
+  uint64_t next, now = clock_now(); // what comes due meanwhile is the next interrupt's: there may be no end to it
 
   spin_acquire(&timers_lock);
-  while((next = next_due()) != NEVER && next <= clock_now()) {
+  while((next = next_due()) != NEVER && next <= now) {
     struct timer *t = timer_of(rb_first(&timers));
 
     dequeue(t);

@@ -1,7 +1,7 @@
 // attr.c -- changing what an inode says of itself: mode, owner, times, length, and where it has room.
 //
 // Typical: inode.lock (w) / may the caller? / change in memory / inode_ops.setattr or truncate stores it.
-// Knows no paths and no open files: who opened a file for writing may truncate it, and says so by cr = 0.
+// Knows no paths and no open files: who opened a file for writing may truncate it, and says so by vfs_ftruncate.
 #include "fs/internal.h"
 #include "fs/perm.h"
 
@@ -15,19 +15,53 @@ attr_without_setid(unsigned mode)
   return mode;
 }
 
-static int
-truncate_locked(struct inode *ip, uint64_t size, const struct cred *cr)
+struct attr { // what a call changes before its method stores it
+  unsigned mode;
+  uint32_t uid, gid;
+  struct times atime, mtime, ctime;
+};
+
+static struct attr
+attr_save(const struct inode *ip)
 {
+  return (struct attr){ip->mode, ip->uid, ip->gid, ip->atime, ip->mtime, ip->ctime};
+}
+
+// The method failed: the call has changed nothing.
+static void
+attr_restore(struct inode *ip, const struct attr *a)
+{
+  ip->mode = a->mode;
+  ip->uid = a->uid;
+  ip->gid = a->gid;
+  ip->atime = a->atime;
+  ip->mtime = a->mtime;
+  ip->ctime = a->ctime;
+}
+
+// By path, a file that is as long already keeps its times; by descriptor, and with O_TRUNC, it does not.
+static int
+truncate_locked(struct inode *ip, uint64_t size, bool by_path, bool keep_setid)
+{
+  struct attr old;
   int err;
 
   if(!ip->ops->truncate)
     return -EINVAL;
   if((err = seal_resize(ip, size)) != 0)
     return err;
-  if(!cred_has(cr, FSCAP_FSETID))
+  inode_settle(ip);
+  old = attr_save(ip);
+  if(!keep_setid)
     ip->mode = attr_without_setid(ip->mode);
-  ip->mtime = ip->ctime = times_now();
-  return ip->ops->truncate(ip, size);
+  if(!by_path || size != ip->obj.size)
+    ip->mtime = ip->ctime = times_now();
+  else if(ip->mode != old.mode)
+    ip->ctime = times_now();
+  err = ip->ops->truncate(ip, size);
+  if(err)
+    attr_restore(ip, &old);
+  return err;
 }
 
 int
@@ -39,15 +73,26 @@ vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr)
     return -EISDIR;
   if(!inode_is(ip, S_IFREG))
     return -EINVAL;
-  if(cr && (err = inode_permission(ip, cr, MAY_WRITE)) != 0)
+  if((err = inode_permission(ip, cr, MAY_WRITE)) != 0)
     return err;
-  if(cr && (err = inode_write_open(ip)) != 0)
+  if((err = inode_write_open(ip)) != 0)
     return err;
   rw_write(&ip->lock);
-  err = truncate_locked(ip, size, cr);
+  err = truncate_locked(ip, size, true, cred_has(cr, FSCAP_FSETID));
   rw_write_release(&ip->lock);
-  if(cr)
-    inode_write_close(ip);
+  inode_write_close(ip);
+  return err;
+}
+
+int
+vfs_ftruncate(struct file *f, uint64_t size)
+{
+  struct inode *ip = f->inode;
+  int err;
+
+  rw_write(&ip->lock);
+  err = truncate_locked(ip, size, false, f->keep_setid);
+  rw_write_release(&ip->lock);
   return err;
 }
 
@@ -68,28 +113,30 @@ falloc_valid(unsigned mode)
   }
 }
 
-// Set-id bits and times are changed first, so that the method stores them; a call that failed has not touched them.
+// A call that failed has touched neither set-id bits nor times.
 static int
-fallocate_locked(struct inode *ip, unsigned mode, uint64_t off, uint64_t len)
+fallocate_locked(struct inode *ip, unsigned mode, uint64_t off, uint64_t len, bool keep_setid)
 {
-  unsigned old_mode = ip->mode;
-  struct times mtime = ip->mtime, ctime = ip->ctime;
+  struct attr old;
   int err;
 
-  ip->mode = attr_without_setid(ip->mode);
+  inode_settle(ip);
+  old = attr_save(ip);
+  if(!keep_setid)
+    ip->mode = attr_without_setid(ip->mode);
   ip->mtime = ip->ctime = times_now();
   err = ip->ops->fallocate(ip, mode, off, len);
-  if(err) {
-    ip->mode = old_mode;
-    ip->mtime = mtime;
-    ip->ctime = ctime;
-  }
+  if(!err && ip->ops->setattr)
+    err = ip->ops->setattr(ip);
+  if(err)
+    attr_restore(ip, &old);
   return err;
 }
 
 int
-vfs_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len)
+vfs_fallocate(struct file *f, unsigned mode, uint64_t off, uint64_t len)
 {
+  struct inode *ip = f->inode;
   int err;
 
   if(off > INT64_MAX || len == 0 || len > INT64_MAX)
@@ -107,7 +154,7 @@ vfs_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len)
   if(!ip->ops->fallocate)
     return -EOPNOTSUPP;
   rw_write(&ip->lock);
-  err = fallocate_locked(ip, mode, off, len);
+  err = fallocate_locked(ip, mode, off, len, f->keep_setid);
   rw_write_release(&ip->lock);
   return err;
 }
@@ -143,7 +190,6 @@ setattr_apply(struct inode *ip, const struct setattr *sa, const struct cred *cr)
 {
   struct times now = times_now();
 
-  inode_settle(ip);
   if(sa->set_uid)
     ip->uid = sa->uid;
   if(sa->set_gid)
@@ -165,13 +211,18 @@ setattr_apply(struct inode *ip, const struct setattr *sa, const struct cred *cr)
 int
 vfs_setattr(struct inode *ip, const struct setattr *sa, const struct cred *cr)
 {
+  struct attr old;
   int err;
 
   rw_write(&ip->lock);
   err = setattr_may(ip, sa, cr);
   if(!err) {
+    inode_settle(ip);
+    old = attr_save(ip);
     setattr_apply(ip, sa, cr);
     err = ip->ops->setattr ? ip->ops->setattr(ip) : -EPERM;
+    if(err)
+      attr_restore(ip, &old);
   }
   rw_write_release(&ip->lock);
   return err;

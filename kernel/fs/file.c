@@ -112,7 +112,7 @@ file_tag_punch(void *tag, uint64_t off, uint64_t len)
 {
   struct file *f = tag;
 
-  return vfs_fallocate(f->inode, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, off, len);
+  return vfs_fallocate(f, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, off, len);
 }
 
 const struct region_tag_ops file_region_tags = {
@@ -237,7 +237,7 @@ file_open_checked(struct dentry *d, unsigned flags, const struct cred *cr, struc
       err = open_driver(f);
     f->flags &= ~O_NOCTTY;
     if(!err && (flags & O_TRUNC) && inode_is(f->inode, S_IFREG))
-      err = vfs_truncate(f->inode, 0, 0);
+      err = vfs_ftruncate(f, 0);
   }
   if(err) {
     file_put(f);

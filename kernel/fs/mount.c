@@ -322,4 +322,5 @@ vfs_init(void)
   pipe_init();
   writeback_init();
   anonfile_init();
+  unix_init();
 }

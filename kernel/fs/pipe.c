@@ -1,4 +1,4 @@
-// pipe.c -- pipes and FIFOs: a ring of bytes over pages that appear when they are written and go when they were read.
+// pipe.c -- pipes and FIFOs: two ends, who waits at them, and how they are opened. The bytes are pipe_ring.c's.
 //
 // Typical: pipe_create(&rd, &wr, 0) / file_write(wr, ...) wakes file_read(rd, ...).
 // pipe.lock is held while bytes are moved, so a write of up to PIPE_BUF is in one piece; frames for the ring are waited
@@ -7,26 +7,16 @@
 // Knows nothing of SIGPIPE: the system call makes it of -EPIPE.
 #include "fs/internal.h"
 #include "fs/perm.h"
+#include "fs/pipe.h"
 #include "core/print.h"
 #include "lib/atomic.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 
 enum { PIPE_BUF = 4096 };
-enum { PIPE_DEFAULT = 64 << 10, PIPE_MAX = 1 << 20 }; // capacities in bytes
+enum { PIPE_DEFAULT = 64 << 10 }; // bytes
 enum { PIPE_NAME = 32, PIPE_MODE = 0600, IOCTL_FIONREAD = 0x541b };
 enum { PIPE_MAGIC = 0x50495045 }; // f_type of the file system that only pipes live in
-
-struct pipe {
-  struct sleeplock lock;       // rank 12
-  struct page **page;          // (l) ring: page of bytes [i * PAGE_SIZE, (i + 1) * PAGE_SIZE) modulo cap; 0: none now
-  uint64_t cap;                // (l) bytes, a multiple of PAGE_SIZE
-  uint64_t tail, used;         // (l) first byte to read, below cap; bytes in the ring. `used` is read without the lock
-  struct page *spare;          // (l) one page for the next write, against going to the allocator each time
-  int readers, writers;        // (l) open files; read without the lock
-  uint32_t nreaders, nwriters; // (l) opens so far, for the FIFO's rendezvous; read without the lock
-  struct waitq readable, writable;
-};
 
 static struct fs pipefs;
 static uint64_t pipe_next_ino;        // (a)
@@ -51,22 +41,6 @@ pipe_alloc(void)
   return p;
 }
 
-// Forget all bytes.
-static void
-pipe_drain(struct pipe *p)
-{
-  for(uint64_t i = 0; i < p->cap / PAGE_SIZE; i++)
-    if(p->page[i]) {
-      page_put(p->page[i]);
-      p->page[i] = 0;
-    }
-  if(p->spare)
-    page_put(p->spare);
-  p->spare = 0;
-  p->tail = 0;
-  atomic_set(&p->used, 0);
-}
-
 void
 pipe_free(struct pipe *p)
 {
@@ -75,48 +49,6 @@ pipe_free(struct pipe *p)
   pipe_drain(p);
   kfree(p->page);
   kmem_free(pipe_cache, p);
-}
-
-static struct pipe *
-pipe_of(struct file *f)
-{
-  return f->priv;
-}
-
-// Nothing is left in the page that holds byte `at`: let it go, or keep it as the spare.
-static void
-pipe_page_done(struct pipe *p, uint64_t at)
-{
-  struct page **pg = &p->page[at / PAGE_SIZE];
-
-  if(!*pg)
-    return;
-  if(p->spare)
-    page_put(*pg);
-  else
-    p->spare = *pg;
-  *pg = 0;
-}
-
-// Move bytes from the ring to u: how many; fewer than there are only with *err set.
-static uint64_t
-pipe_take(struct pipe *p, struct uio *u, int *err)
-{
-  uint64_t done = 0, off, n, moved;
-  bool wrapped;
-
-  while(u->left > 0 && p->used > 0 && *err == 0) {
-    off = p->tail & (PAGE_SIZE - 1);
-    n = min(min(PAGE_SIZE - off, p->used), u->left);
-    moved = uio_to(u, (char *)page_va(p->page[p->tail / PAGE_SIZE]) + off, n, err);
-    wrapped = p->used > p->cap - off; // the newest bytes lie in front of the oldest, in the same page
-    if((off + moved == PAGE_SIZE && !wrapped) || moved == p->used)
-      pipe_page_done(p, p->tail);
-    p->tail = moved == p->used ? 0 : (p->tail + moved) % p->cap;
-    atomic_set(&p->used, p->used - moved);
-    done += moved;
-  }
-  return done;
 }
 
 static int64_t
@@ -146,41 +78,6 @@ pipe_read(struct file *f, struct uio *u, uint64_t *pos) UNCHECKED // clang canno
   if(done > 0)
     waitq_wake(&p->writable);
   return done > 0 ? (int64_t)done : err;
-}
-
-// Give every page that n more bytes will lie on a frame, without waiting. false: memory is short.
-static bool
-pipe_prepare(struct pipe *p, uint64_t n)
-{
-  uint64_t head = p->tail + p->used, i;
-
-  for(uint64_t at = page_down(head); at < head + n; at += PAGE_SIZE) {
-    i = at % p->cap / PAGE_SIZE;
-    if(p->page[i])
-      continue;
-    p->page[i] = p->spare ? p->spare : frame_try(0);
-    p->spare = 0;
-    if(!p->page[i])
-      return false;
-  }
-  return true;
-}
-
-// Move n bytes, for which there is room, from u into the ring: how many; fewer only with *err set.
-static uint64_t
-pipe_put(struct pipe *p, struct uio *u, uint64_t n, int *err)
-{
-  uint64_t done = 0, head, off, chunk, moved;
-
-  while(done < n && *err == 0) {
-    head = (p->tail + p->used) % p->cap;
-    off = head & (PAGE_SIZE - 1);
-    chunk = min(PAGE_SIZE - off, n - done);
-    moved = uio_from(u, (char *)page_va(p->page[head / PAGE_SIZE]) + off, chunk, err);
-    atomic_set(&p->used, p->used + moved);
-    done += moved;
-  }
-  return done;
 }
 
 // How much of `left` may be written now: 0 if the writer has to wait. Writes of up to PIPE_BUF are not divided.
@@ -456,7 +353,7 @@ fifo_open(struct inode *ip, struct file *f)
 
 // ---- size
 
-static bool
+bool
 pipe_is(const struct file *f)
 {
   return f->ops == &pipe_fops;
@@ -472,76 +369,6 @@ int
 pipe_unread(struct file *f)
 {
   return pipe_is(f) ? (int)atomic_get(&pipe_of(f)->used) : -ENOTTY;
-}
-
-// Move what is in p's ring to the beginning of `fresh`, a larger or smaller one that has room for it. 0 or -ENOMEM.
-static int
-pipe_move(struct pipe *p, struct page **fresh)
-{
-  uint64_t from, room, to = 0, n;
-
-  for(uint64_t done = 0; done < p->used; done += n) {
-    from = (p->tail + done) % p->cap;
-    room = PAGE_SIZE - (to & (PAGE_SIZE - 1));
-    n = min(min(PAGE_SIZE - (from & (PAGE_SIZE - 1)), room), p->used - done);
-    if(!fresh[to / PAGE_SIZE] && (fresh[to / PAGE_SIZE] = frame_try(0)) == 0)
-      return -ENOMEM;
-    memcpy((char *)page_va(fresh[to / PAGE_SIZE]) + (to & (PAGE_SIZE - 1)),
-           (char *)page_va(p->page[from / PAGE_SIZE]) + (from & (PAGE_SIZE - 1)), n);
-    to += n;
-  }
-  return 0;
-}
-
-static void
-pages_put(struct page **page, uint64_t n)
-{
-  for(uint64_t i = 0; i < n; i++)
-    if(page[i])
-      page_put(page[i]);
-  kfree(page);
-}
-
-// held: p->lock. `fresh` is used up.
-static int
-pipe_resize_locked(struct pipe *p, struct page **fresh, uint64_t cap)
-{
-  struct page **old = p->page;
-  uint64_t oldcap = p->cap;
-  int err = p->used > cap ? -EBUSY : pipe_move(p, fresh);
-
-  if(err) {
-    pages_put(fresh, cap / PAGE_SIZE);
-    return err;
-  }
-  p->page = fresh;
-  p->tail = 0;
-  atomic_set(&p->cap, cap);
-  pages_put(old, oldcap / PAGE_SIZE);
-  return 0;
-}
-
-int
-pipe_resize(struct file *f, uint64_t bytes)
-{
-  uint64_t cap = PAGE_SIZE;
-  struct page **fresh;
-  int err;
-
-  if(!pipe_is(f))
-    return -EBADF;
-  if(bytes > PIPE_MAX)
-    return -EPERM;
-  while(cap < bytes)
-    cap *= 2;
-  fresh = kzalloc(cap / PAGE_SIZE * sizeof(fresh[0]));
-  if(!fresh)
-    return -ENOMEM;
-  sleep_acquire(&pipe_of(f)->lock);
-  err = pipe_resize_locked(pipe_of(f), fresh, cap);
-  sleep_release(&pipe_of(f)->lock);
-  waitq_wake(&pipe_of(f)->writable);
-  return err ? err : (int)cap;
 }
 
 static int

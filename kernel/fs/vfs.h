@@ -345,8 +345,9 @@ enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };
 int vfs_rename(const struct namectx *c, struct dentry *oldat, const char *old, struct dentry *at, const char *path,
                unsigned flags);
 int64_t vfs_readlink(struct dentry *d, char *buf, size_t n);
-int vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr);       // cr 0: opened for writing already
-int vfs_fallocate(struct inode *ip, unsigned mode, uint64_t off, uint64_t len); // opened for writing already
+int vfs_truncate(struct inode *ip, uint64_t size, const struct cred *cr);
+int vfs_ftruncate(struct file *f, uint64_t size);                             // a regular file, opened for writing
+int vfs_fallocate(struct file *f, unsigned mode, uint64_t off, uint64_t len); // opened for writing
 struct setattr { // which fields are given, and their values
   bool set_mode, set_uid, set_gid, set_atime, set_mtime;
   bool atime_now, mtime_now;
@@ -405,9 +406,11 @@ int pipe_create(struct file **rd, struct file **wr, unsigned flags);
 int fifo_open(struct inode *ip, struct file *f);
 int64_t pipe_size(struct file *f); // F_GETPIPE_SZ; -EBADF if no pipe
 int pipe_resize(struct file *f, uint64_t bytes);
-int pipe_unread(struct file *f); // FIONREAD
-void pipe_free(struct pipe *p);  // inode_free's; 0 is allowed
-void pipe_init(void);            // vfs_init's
+int pipe_unread(struct file *f);                                          // FIONREAD
+uint64_t pipe_peek(struct file *f, uint64_t skip, char *buf, uint64_t n); // f is a pipe, for both
+bool pipe_unread_bytes(struct file *f, const char *buf, uint64_t n);
+void pipe_free(struct pipe *p); // inode_free's; 0 is allowed
+void pipe_init(void);           // vfs_init's
 // ---- poll.c
 struct poll { // who waits on many queues: a thread (poll.c), or an epoll's item
   // stand in q, which is woken for `events`
@@ -437,6 +440,7 @@ void epoll_forget(struct file *f); // file_put's: nobody watches f any more
 // ---- anonfile.c
 // A file outside the tree, without data of its own, shown as "anon_inode:[NAME]". On an error `priv` stays the caller's.
 int anonfile_make(const char *name, const struct file_ops *ops, unsigned flags, void *priv, struct file **out);
+void unix_init(void);
 // ---- eventfd.c
 int eventfd_create(uint64_t count, bool semaphore, unsigned flags, struct file **out);
 // ---- timerfd.c

@@ -197,25 +197,6 @@ advise_populate(struct aspace *as, vaddr_t lo, vaddr_t hi, int want)
   return r == -EIO ? -EFAULT : r;
 }
 
-// Forget that the program touched pages of [lo, hi), so that reclaim finds them first.
-static void
-forget_use(struct aspace *as, vaddr_t lo, vaddr_t hi)
-{
-  struct spinlock *lock;
-  vaddr_t end;
-
-  for(rw_read(&as->lock); (lo = pmap_next(as->pmap, lo, hi)) < hi; lo = end) {
-    end = min(hi, stretch_end(lo));
-    lock = aspace_slot_lock(as, lo);
-    spin_acquire(lock);
-    for(; lo < end; lo += PAGE_SIZE)
-      pmap_used(as->pmap, lo);
-    spin_release(lock);
-    thread_relax();
-  }
-  rw_read_release(&as->lock);
-}
-
 // COLD: these pages will not be used soon. PAGEOUT: write and drop them now, those of files that no other program uses;
 // anonymous memory has nowhere to go.
 static int
@@ -230,7 +211,7 @@ advise_cold(struct aspace *as, vaddr_t lo, vaddr_t hi, bool out)
     if(part.flags & REGION_LOCKED)
       r = -EINVAL;
     else
-      forget_use(as, part.lo, part.hi);
+      aspace_forget_use(as, part.lo, part.hi, USE_OF_ALL); // so that reclaim finds them first
     if(r == 0 && out && part.obj) {
       mobj_sync(part.obj, part.idx, end); // an error is told by fsync
       mobj_page_out(part.obj, part.idx, end);

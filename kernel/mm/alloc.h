@@ -30,6 +30,7 @@ extern bool (*frame_oom_hook)(void); // proc's: choose a program, kill it; false
 // Tests: the n-th allocation from now, of frames or of objects (kmem.c), fails (and all after, if `all`: nobody waits
 // for memory then, -ENOMEM); 0 turns it off.
 void frame_fail_after(uint64_t n, bool all);
+bool frame_fail_came(void); // has it failed?
 extern bool frame_fail_armed;
 bool frame_fail_hit(void); // count one allocation: does it fail?
 // Debug builds and tests: told of every block handed out (`alloc`) and taken back, to poison what nobody may touch;

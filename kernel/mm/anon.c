@@ -1,7 +1,7 @@
 // anon.c -- private pages of one address space, by virtual page number.
 // Typical: anon_get / page_copy / anon_replace / pmap_enter, all under the stretch's slot lock. A slot word is 0 or the
-// page; each slot owns one reference. Its low bits are reserved: bit 0 will say "on swap", bit 1 "one word for the
-// whole stretch".
+// page; each slot owns one reference. Of its low bits bit 0 will say "on swap", bit 1 "one word for the whole stretch", and
+// bit 2 says "not stored to since somebody asked" (softdirty.c).
 // Knows nothing of regions: whether an address may hold a page was decided before.
 #include "core/print.h"
 #include "lib/atomic.h"
@@ -13,11 +13,52 @@ slot_of(vaddr_t va)
   return va >> PAGE_SHIFT;
 }
 
+static inline struct page *
+page_of_word(uintptr_t word)
+{
+  return (struct page *)(word & ~(uintptr_t)SLOT_BITS);
+}
+
+// Change a slot that is filled: that takes no node.
+static void
+word_set(struct aspace *as, vaddr_t va, uintptr_t word)
+{
+  struct radix_stock none = {0};
+
+  if(!radix_set(&as->anon, slot_of(va), word, &none))
+    panic("slot %#lx is empty", va);
+}
+
 struct page *
 anon_get(struct aspace *as, vaddr_t va)
 {
   assert_held(aspace_slot_lock(as, va));
-  return (struct page *)radix_get(&as->anon, slot_of(va));
+  return page_of_word(radix_get(&as->anon, slot_of(va)));
+}
+
+bool
+anon_is_clean(struct aspace *as, vaddr_t va)
+{
+  assert_held(aspace_slot_lock(as, va));
+  return radix_get(&as->anon, slot_of(va)) & SLOT_CLEAN;
+}
+
+void
+anon_touched(struct aspace *as, vaddr_t va)
+{
+  uintptr_t word = radix_get(&as->anon, slot_of(va));
+
+  assert_held(aspace_slot_lock(as, va));
+  if(word & SLOT_CLEAN)
+    word_set(as, va, word & ~(uintptr_t)SLOT_CLEAN);
+}
+
+void
+anon_mark_clean(struct aspace *as, vaddr_t lo, vaddr_t hi)
+{
+  assert_held(aspace_slot_lock(as, lo));
+  for(; (lo = anon_next(as, lo, hi)) < hi; lo += PAGE_SIZE)
+    word_set(as, lo, radix_get(&as->anon, slot_of(lo)) | SLOT_CLEAN);
 }
 
 // Nodes that anon_set at va would take now. Without the slot lock, but with as.lock, the answer can only become
@@ -61,11 +102,11 @@ anon_set(struct aspace *as, vaddr_t va, struct page *pg, struct spare *spare)
 struct page *
 anon_replace(struct aspace *as, vaddr_t va, struct page *pg)
 {
-  struct radix_stock none = {0};
   struct page *old = anon_get(as, va);
 
-  if(old == 0 || !radix_set(&as->anon, slot_of(va), (uintptr_t)pg, &none))
+  if(old == 0)
     panic("slot %#lx is empty", va);
+  word_set(as, va, (uintptr_t)pg);
   return old;
 }
 
@@ -102,7 +143,7 @@ anon_drop(struct aspace *as, vaddr_t lo, vaddr_t hi, struct shootdown *sd)
 struct page *
 anon_take(struct aspace *as, vaddr_t va)
 {
-  struct page *pg = (struct page *)radix_clear(&as->anon, slot_of(va));
+  struct page *pg = page_of_word(radix_clear(&as->anon, slot_of(va)));
 
   if(pg)
     atomic_sub(&as->nanon, 1);
@@ -115,9 +156,12 @@ void
 anon_share(struct aspace *parent, struct aspace *child, vaddr_t lo, vaddr_t hi, struct spare *spare)
 {
   assert_held(aspace_slot_lock(parent, lo));
-  for(; (lo = anon_next(parent, lo, hi)) < hi; lo += PAGE_SIZE)
+  for(; (lo = anon_next(parent, lo, hi)) < hi; lo += PAGE_SIZE) {
     if(!anon_set(child, lo, page_get(anon_get(parent, lo)), spare))
       panic("slot %#lx: too few nodes reserved", lo);
+    if(anon_is_clean(parent, lo))
+      anon_mark_clean(child, lo, lo + PAGE_SIZE);
+  }
 }
 
 // Make the nodes that a page at va would need, and leave the slot as it is. as.lock for writing.

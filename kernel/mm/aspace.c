@@ -12,6 +12,7 @@ enum { INDEX_BITS = 47 - PAGE_SHIFT };         // page numbers below USER_TOP
 static const uint64_t PRUNE_NEAR = 1ull << 30; // what one page-table page of the second level spans
 static const uint64_t PRUNE_FAR = 1ull << 39;  // and of the third
 
+uint64_t vm_mmap_min = MMAP_MIN;
 uint64_t vm_max_map_count = 65530; // as on Linux; /proc/sys/vm/max_map_count
 static struct kmem_cache *aspace_cache;
 static struct spinlock aslist_lock = SPINLOCK_INIT("aslist", RANK_ASLIST);
@@ -126,8 +127,8 @@ aspace_room(struct aspace *as, uint64_t pages, int prot, int flags)
     return -ENOMEM;
   if(data && as->data_pages + pages > as->limit.data >> PAGE_SHIFT)
     return -ENOMEM;
-  if(region_commits(prot, flags) && pages > frames_total())
-    return -ENOMEM; // more at once than could ever be there
+  if(region_commits(prot, flags) && !commit_allows(as, pages))
+    return -ENOMEM;
   if((flags & REGION_LOCKED) && as->locked_pages + pages > as->limit.memlock >> PAGE_SHIFT)
     return -EAGAIN;
   return 0;

@@ -139,6 +139,8 @@ check_entry(struct aspace *as, struct region *r, vaddr_t va)
       panic("I1: entry %#lx is page %p, its slot holds %p", va, pg, slot);
     if(page_test(pg, PAGE_BUSY))
       panic("I2: entry %#lx is page %p, which is BUSY", va, pg);
+    if((prot & PROT_W) && anon_is_clean(as, va))
+      panic("entry %#lx of page %p is writable, and its first store is waited for", va, pg);
   } else if(r->obj) {
     check_object_entry(r, va, pg, prot, dirty);
   } else if(pg != zero_page || (prot & PROT_W) || dirty) {

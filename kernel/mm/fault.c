@@ -92,10 +92,13 @@ rights(const struct region *r)
   return PROT_R | (r->prot & PROT_X);
 }
 
+// Of the page in the slot at va: no right to write while somebody waits for the first store (softdirty.c).
 static inline int
-rights_slot(const struct region *r, struct page *pg)
+rights_slot(const struct faultctx *f, vaddr_t va, struct page *pg)
 {
-  return rights(r) | ((r->prot & PROT_W) && anon_exclusive(pg) ? PROT_W : 0);
+  bool in_place = (f->region->prot & PROT_W) && anon_exclusive(pg) && !anon_is_clean(f->as, va);
+
+  return rights(f->region) | (in_place ? PROT_W : 0);
 }
 
 // I2: a writable entry of an object's page stands only in a shared region, and only while the page is DIRTY.
@@ -144,7 +147,7 @@ fault_around(struct faultctx *f) UNCHECKED // obj->lock only if there is an obje
   for(; va < hi; va += PAGE_SIZE) {
     pg = anon_get(f->as, va);
     if(pg && !page_test(pg, PAGE_BUSY))
-      fault_offer(f->as->pmap, va, pg, rights_slot(r, pg));
+      fault_offer(f->as->pmap, va, pg, rights_slot(f, va, pg));
     else if(pg == 0 && obj && (pg = fault_ready(obj, region_index(r, va))) != 0)
       fault_offer(f->as->pmap, va, pg, rights_object(r, pg));
   }
@@ -227,7 +230,9 @@ fault_upper(struct faultctx *f)
       return fault_unlock(f, 0);
     return fault_copy(f, pg);
   }
-  pmap_enter(f->as->pmap, f->va, pg, rights_slot(f->region, pg));
+  if(f->want & PROT_W)
+    anon_touched(f->as, f->va);
+  pmap_enter(f->as->pmap, f->va, pg, rights_slot(f, f->va, pg));
   fault_around(f);
   return fault_unlock(f, 0);
 }
@@ -385,7 +390,7 @@ fault_grow(struct aspace *as, vaddr_t va)
   r = fault_stack(as, va);
   if(r) { // else somebody else was faster, or took it away
     below = region_prev(r);
-    if(va < MMAP_MIN || r->end - va > as->limit.stack)
+    if(va < vm_mmap_min || r->end - va > as->limit.stack)
       err = -EFAULT;
     else if(below && below->prot != PROT_N && !(below->flags & REGION_GROWSDOWN) && va - below->end < STACK_GUARD)
       err = -EFAULT;

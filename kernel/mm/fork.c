@@ -73,6 +73,18 @@ fork_slots(struct forkctx *f, struct region *r)
   return 0;
 }
 
+// May the child be promised what the parent was?
+static bool
+fork_promised(struct aspace *parent)
+{
+  uint64_t pages = 0;
+
+  for(struct region *r = region_find_from(parent, 0); r; r = region_next(r))
+    if((r->flags & REGION_ACCOUNT) && !(r->flags & REGION_DONTFORK))
+      pages += (r->end - r->start) >> PAGE_SHIFT;
+  return commit_allows(parent, pages);
+}
+
 static int
 fork_region(struct forkctx *f, struct region *r)
 {
@@ -102,7 +114,7 @@ fork_fields(struct aspace *to, const struct aspace *from)
   to->limit = from->limit;
 }
 
-// The part under the locks; the regions are reserved. -EAGAIN: the parent has more now.
+// The part under the locks; the regions are reserved. -EAGAIN: the parent has more now. -EPERM: too much is promised.
 static int
 fork_locked(struct forkctx *f)
 {
@@ -111,6 +123,8 @@ fork_locked(struct forkctx *f)
 
   if(f->nregions < parent->nregions)
     return -EAGAIN;
+  if(!fork_promised(parent))
+    return -EPERM;
   fork_fields(f->child, parent);
   shootdown_begin(&f->sd, parent->pmap);
   for(struct region *at = region_find_from(parent, 0); at && r == 0; at = region_next(at))
@@ -162,5 +176,5 @@ aspace_fork(struct aspace *parent, struct aspace **child)
     if(r == -ENOMEM)
       waited = frame_wait();
   }
-  return waited ? waited : r;
+  return waited ? waited : r == -EPERM ? -ENOMEM : r;
 }

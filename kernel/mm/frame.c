@@ -319,6 +319,12 @@ frame_fail_after(uint64_t n, bool all)
   atomic_set(&frame_fail_armed, n != 0);
 }
 
+bool
+frame_fail_came(void)
+{
+  return atomic_get(&frame_fail_armed) && atomic_get(&fail_in) == 0;
+}
+
 struct page *
 frame_try(int order)
 {

@@ -113,6 +113,7 @@ struct mobj {
   struct radix pages;         // (O) index -> page: *the* page cache
   uint64_t npages;            // (O)
   uint64_t ndirty;            // (a) pages that are DIRTY or being flushed
+  uint64_t promised;          // (c) pages counted as promised at once; 0: each when it holds data (objects in memory)
   struct list mappers;        // (M) regions that map it, in order
   int shared_writable;        // (obj.maplock) shared regions that may write, and claims; -1: there may never be one
   // (O) bytes; a page is inserted only below it, in the same section, but for what shm_reserve sets aside behind it
@@ -168,6 +169,8 @@ void mobj_punch_end(struct mobj *obj);
 void mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi);
 // Take pages [lo, hi) out of every mapping (entries of the object's own pages; private copies too if `copies`).
 void mobj_unmap(struct mobj *obj, uint64_t lo, uint64_t hi, bool copies);
+// How many entries of page idx programs have. Sleeps on maplock.
+uint64_t mobj_entered(struct mobj *obj, uint64_t idx);
 // Before a shared region that may write is mapped, and after it was or could not be: -EPERM if there may be none.
 int mobj_claim_write(struct mobj *obj);
 void mobj_unclaim_write(struct mobj *obj);
@@ -237,8 +240,9 @@ extern bool balance_wanted;         // (a) it was kicked
 
 // ---- shm.c: objects without a store -------------------------------------------------------------------------------
 
-// Shared anonymous memory or a tmpfs file's data: zeros until written, then kept in memory. 0 if no memory.
-struct mobj *shm_create(uint64_t size);
+// Shared anonymous memory or a tmpfs file's data: zeros until written, then kept in memory. `promise`: all of it counts as
+// promised. 0 if no memory.
+struct mobj *shm_create(uint64_t size, bool promise);
 void shm_setup(void); // mm_init's
 extern const struct mobj_ops shm_ops;
 // For stores that embed: the methods, to be put into their own mobj_ops. An object whose fill is shm_fill has no store
@@ -261,12 +265,14 @@ enum region_flag {
   REGION_WIPEONFORK = 32,
   REGION_DONTDUMP = 64,
   REGION_SEALED = 128,
-  REGION_STACK = 256,    // the main stack, for /proc
-  REGION_HEAP = 512,     // brk, for /proc
-  REGION_RAND = 1024,    // MADV_RANDOM
-  REGION_SEQ = 2048,     // MADV_SEQUENTIAL
-  REGION_ONFAULT = 4096, // locked, but nothing is made present for it
-  REGION_POLICY = 8192,  // times Linux's number of a memory policy, which means nothing with one node
+  REGION_STACK = 256,     // the main stack, for /proc
+  REGION_HEAP = 512,      // brk, for /proc
+  REGION_RAND = 1024,     // MADV_RANDOM
+  REGION_SEQ = 2048,      // MADV_SEQUENTIAL
+  REGION_CLEAN = 131072,  // pages without a slot were not stored to since aspace_soft_clear
+  REGION_ACCOUNT = 65536, // counted as promised (commit.c), and stays so when it may no longer be written
+  REGION_ONFAULT = 4096,  // locked, but nothing is made present for it
+  REGION_POLICY = 8192,   // times Linux's number of a memory policy, which means nothing with one node
   REGION_POLICY_MASK = 7 * REGION_POLICY,
 };
 
@@ -321,7 +327,7 @@ void region_resize(struct aspace *as, struct region *r, vaddr_t start, vaddr_t e
 void region_maplock(struct region *r); // obj->maplock, if it has an object
 void region_mapunlock(struct region *r);
 void region_account(struct aspace *as, struct region *r, int sign); // around changes of prot and flags
-bool region_commits(int prot, int flags); // must RAM stand behind private memory of this kind some day?
+bool region_commits(int prot, int flags); // is private memory of this kind a promise, which REGION_ACCOUNT notes?
 void regions_split_at(struct aspace *as, vaddr_t at, struct region *spare[2]); // no region crosses `at` then
 void regions_merge(struct aspace *as, vaddr_t lo, vaddr_t hi);  // whatever could be one region, neighbours included
 bool regions_sealed(struct aspace *as, vaddr_t lo, vaddr_t hi); // any in [lo, hi)?
@@ -379,7 +385,8 @@ struct aspace {
   struct list all;     // (aslist.lock)
 };
 
-enum { SLOT_SWAPPED = 1, SLOT_HUGE = 2 }; // low bits of a slot word, reserved from the first day
+// Low bits of a slot word. The first two are reserved from the first day; CLEAN: not stored to since aspace_soft_clear.
+enum { SLOT_SWAPPED = 1, SLOT_HUGE = 2, SLOT_CLEAN = 4, SLOT_BITS = 7 };
 
 struct aspace *aspace_create(void);           // users 1; 0 if no memory
 struct aspace *aspace_use(struct aspace *as); // one user more (CLONE_VM)
@@ -452,9 +459,12 @@ struct page *anon_get(struct aspace *as, vaddr_t va); // borrowed; 0: empty
 bool anon_set(struct aspace *as, vaddr_t va, struct page *pg, struct spare *spare);
 // slot is not empty: the old page, now the caller's
 struct page *anon_replace(struct aspace *as, vaddr_t va, struct page *pg);
-bool anon_exclusive(struct page *pg);            // may it be written in place?
-int anon_need(struct aspace *as, vaddr_t va);    // nodes that anon_set would take; as.lock suffices
-bool anon_filled(struct aspace *as, vaddr_t va); // a hint, without the slot lock
+bool anon_exclusive(struct page *pg);                            // may it be written in place?
+bool anon_is_clean(struct aspace *as, vaddr_t va);               // does the slot have SLOT_CLEAN?
+void anon_touched(struct aspace *as, vaddr_t va);                // a store is about to happen: it has not any more
+void anon_mark_clean(struct aspace *as, vaddr_t lo, vaddr_t hi); // filled slots, one stretch at most
+int anon_need(struct aspace *as, vaddr_t va);                    // nodes that anon_set would take; as.lock suffices
+bool anon_filled(struct aspace *as, vaddr_t va);                 // a hint, without the slot lock
 // first address with a page in [va, hi), or hi; as.lock suffices
 vaddr_t anon_next(struct aspace *as, vaddr_t va, vaddr_t hi);
 struct page *anon_take(struct aspace *as, vaddr_t va); // empty one slot: its page is the caller's; 0 if it was empty
@@ -489,7 +499,19 @@ vaddr_t aspace_brk(struct aspace *as, vaddr_t want); // the break now: `want`, o
 // Make every page of [lo, hi) present for `want`. First error; holes -ENOMEM.
 int aspace_populate(struct aspace *as, vaddr_t lo, vaddr_t hi, int want);
 extern uint64_t vm_max_map_count;
-uint64_t vm_committed(void); // pages of private writable regions, all spaces
+extern uint64_t vm_mmap_min; // (a) nothing is mapped below; /proc/sys/vm/mmap_min_addr
+
+// ---- commit.c
+
+enum { OVERCOMMIT_GUESS, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
+extern uint64_t vm_overcommit, vm_overcommit_ratio, vm_overcommit_kbytes; // (a) /proc/sys/vm
+bool commit_allows(const struct aspace *as,
+                   uint64_t pages); // may so much more be promised? as 0: to nobody. Needs as.lock
+void commit_add(int64_t pages);     // it is; negative: no more
+uint64_t vm_committed(void);        // pages
+uint64_t vm_commit_limit(void);     // pages
+void commit_ratio_set(void);        // one of the two was set: the other counts no more
+void commit_kbytes_set(void);
 
 // ---- mremap.c, advise.c, sync.c
 
@@ -506,6 +528,20 @@ int aspace_set_flags(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int cle
 // mincore: one byte a page, kernel buffer
 int aspace_resident(struct aspace *as, vaddr_t lo, vaddr_t hi, uint8_t *vec);
 int aspace_sync(struct aspace *as, vaddr_t lo, vaddr_t hi, bool wait); // msync; -ENOMEM hole
+
+// ---- softdirty.c: what /proc says of single pages
+
+struct page_state {
+  bool present, anon, zero; // zero: the shared page of zeros
+  bool dirty, used, soft_dirty;
+  uint64_t number, sharers; // of the frame; slots that name it, or entries of it
+};
+// Of va in r. Needs as.lock; takes obj->maplock.
+void aspace_page_state(struct aspace *as, struct region *r, vaddr_t va, struct page_state *st) REQUIRES_READ(as->lock);
+void aspace_soft_clear(struct aspace *as); // from now on nothing private was stored to
+enum use_of { USE_OF_ALL, USE_OF_ANON, USE_OF_OBJECTS };
+// Forget that the program touched pages of [lo, hi), of regions without or with an object.
+void aspace_forget_use(struct aspace *as, vaddr_t lo, vaddr_t hi, enum use_of which);
 
 // ---- pin.c: the kernel's access to a program's memory
 // The kernel never faults on user memory: these look in the pmap under the slot lock, and call fault() themselves when

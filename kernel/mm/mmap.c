@@ -24,10 +24,10 @@ map_room(struct aspace *as, const struct map_request *rq)
   vaddr_t at;
 
   if(rq->how == MAP_LOW32)
-    return region_find_room(as, rq->len, MMAP_MIN, LOW32_TOP);
-  if(rq->addr >= MMAP_MIN && rq->addr <= USER_TOP - rq->len && region_fits(as, rq->addr, rq->addr + rq->len))
+    return region_find_room(as, rq->len, vm_mmap_min, LOW32_TOP);
+  if(rq->addr >= vm_mmap_min && rq->addr <= USER_TOP - rq->len && region_fits(as, rq->addr, rq->addr + rq->len))
     return rq->addr;
-  at = region_find_room(as, rq->len, MMAP_MIN, as->mmap_top);
+  at = region_find_room(as, rq->len, vm_mmap_min, as->mmap_top);
   return at ? at : region_find_room(as, rq->len, as->mmap_top, USER_TOP);
 }
 
@@ -40,9 +40,9 @@ map_decode(const struct map_request *rq)
     return -EINVAL;
   if((rq->flags & REGION_GROWSDOWN) && (rq->obj || (rq->flags & REGION_SHARED)))
     return -EINVAL;
-  if(rq->len > USER_TOP - MMAP_MIN || (exact && rq->addr > USER_TOP - rq->len))
+  if(rq->len > USER_TOP - vm_mmap_min || (exact && rq->addr > USER_TOP - rq->len))
     return -ENOMEM;
-  return exact && rq->addr < MMAP_MIN ? -EPERM : 0;
+  return exact && rq->addr < vm_mmap_min ? -EPERM : 0;
 }
 
 // Pages of [lo, hi) that are mapped now.
@@ -126,7 +126,7 @@ aspace_map(struct aspace *as, const struct map_request *request, vaddr_t *at)
     return r;
 
   rw_write(&as->lock);
-  rq.flags |= as->map_flags;
+  rq.flags |= as->map_flags | (region_commits(rq.prot, rq.flags) ? REGION_ACCOUNT : 0);
   r = map_locked(as, &rq, spare, &gone, at);
   rw_write_release(&as->lock);
   regions_release(&gone);
@@ -162,13 +162,17 @@ protect_region(struct aspace *as, struct region *r, vaddr_t lo, vaddr_t hi, int 
 {
   uint64_t pages = (hi - lo) >> PAGE_SHIFT;
   int more = (r->start < lo) + (hi < r->end);
+  bool promise = false;
 
   if(prot & ~r->maxprot)
     return -EACCES;
   if(as->nregions + more > vm_max_map_count)
     return -ENOMEM;
   if((prot & PROT_W) && !(r->prot & PROT_W) && region_commits(prot, r->flags)) {
-    if(pages > frames_total() || as->data_pages + pages > as->limit.data >> PAGE_SHIFT)
+    if(as->data_pages + pages > as->limit.data >> PAGE_SHIFT)
+      return -ENOMEM;
+    promise = !(r->flags & REGION_ACCOUNT);
+    if(promise && !commit_allows(as, pages))
       return -ENOMEM;
   }
 
@@ -177,6 +181,7 @@ protect_region(struct aspace *as, struct region *r, vaddr_t lo, vaddr_t hi, int 
   r = region_find(as, lo);
   region_account(as, r, -1);
   r->prot = prot;
+  r->flags |= promise ? REGION_ACCOUNT : 0;
   region_account(as, r, 1);
   as->seq++;
   return 0;
@@ -246,7 +251,7 @@ brk_grow(struct aspace *as, vaddr_t lo, vaddr_t hi, struct region *spare[SPARES]
       .len = hi - lo,
       .prot = PROT_R | PROT_W,
       .maxprot = PROT_R | PROT_W | PROT_X,
-      .flags = REGION_HEAP | as->map_flags,
+      .flags = REGION_HEAP | as->map_flags | REGION_ACCOUNT,
   };
   struct region *r = spare[SPARE_NEW];
 

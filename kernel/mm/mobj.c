@@ -96,6 +96,8 @@ mobj_take(struct mobj *obj, uint64_t idx)
   mobj_undirty(obj, pg);
   radix_clear(&obj->pages, idx);
   lru_remove(pg);
+  if(in_memory(obj) && page_test(pg, PAGE_BACKED) && obj->promised == 0)
+    commit_add(-1);
   page_clear(pg, PAGE_BACKED);
   pg->obj = 0;
   obj->npages--;

@@ -37,13 +37,13 @@ remap_decode(const struct remap *m)
     return -EINVAL;
   if(!page_aligned(m->old) || m->new_len == 0 || !page_aligned(m->new_len) || !page_aligned(m->old_len))
     return -EINVAL;
-  if(m->new_len > USER_TOP - MMAP_MIN || (fixed && (!page_aligned(m->fixed) || m->fixed > USER_TOP - m->new_len)))
+  if(m->new_len > USER_TOP - vm_mmap_min || (fixed && (!page_aligned(m->fixed) || m->fixed > USER_TOP - m->new_len)))
     return fixed ? -EINVAL : -ENOMEM;
   if(m->old >= USER_TOP || m->old_len > USER_TOP - m->old)
     return -EFAULT;
   if(fixed && m->fixed < m->old + m->old_len && m->old < m->fixed + m->new_len)
     return -EINVAL;
-  return fixed && m->fixed < MMAP_MIN ? -EPERM : 0;
+  return fixed && m->fixed < vm_mmap_min ? -EPERM : 0;
 }
 
 // ---- moving
@@ -118,7 +118,7 @@ move_leave_behind(struct remap *m, const struct region *moved, uint64_t pgoff, i
   r->start = m->old;
   r->end = m->old + m->old_len;
   r->pgoff = pgoff;
-  r->flags = flags & ~(REGION_LOCKED | REGION_ONFAULT);
+  r->flags = flags & ~(REGION_LOCKED | REGION_ONFAULT | REGION_CLEAN);
   region_insert(m->as, r);
 }
 
@@ -137,7 +137,7 @@ move_region(struct remap *m, struct region *r) REQUIRES(m->as->lock)
   region_unlink(m->as, r);
   r->start = m->at;
   r->end = m->at + m->new_len;
-  r->flags &= ~REGION_HEAP;
+  r->flags &= ~(REGION_HEAP | REGION_CLEAN);
   region_link(m->as, r);
   region_mapunlock(r);
   if(m->flags & REMAP_DONTUNMAP)
@@ -162,7 +162,7 @@ remap_place(struct remap *m)
   if(m->flags & REMAP_FIXED)
     m->at = m->fixed;
   else
-    m->at = region_find_room(as, m->new_len, MMAP_MIN, as->mmap_top);
+    m->at = region_find_room(as, m->new_len, vm_mmap_min, as->mmap_top);
   if(m->at == 0)
     return -ENOMEM;
   return regions_sealed(as, m->at, m->at + m->new_len) ? -EPERM : 0;

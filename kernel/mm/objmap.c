@@ -175,6 +175,28 @@ mobj_narrow(struct mobj *obj, uint64_t lo, uint64_t hi)
   sleep_release(&obj->maplock);
 }
 
+uint64_t
+mobj_entered(struct mobj *obj, uint64_t idx)
+{
+  struct spinlock *l;
+  vaddr_t va, end;
+  uint64_t n = 0;
+
+  sleep_acquire(&obj->maplock);
+  list_for_each(it, &obj->mappers) {
+    struct region *r = list_entry(it, struct region, mapper);
+
+    if(!region_shows(r, idx, idx + 1, &va, &end))
+      continue;
+    l = aspace_slot_lock(r->as, va);
+    spin_acquire(l);
+    n += pmap_peek(r->as->pmap, va, 0, 0) && (r->flags & REGION_SHARED || anon_get(r->as, va) == 0);
+    spin_release(l);
+  }
+  sleep_release(&obj->maplock);
+  return n;
+}
+
 // ---- who may write through a mapping ----
 
 int
@@ -422,6 +444,7 @@ mobj_destroy(struct mobj *obj)
   cut_pages(obj, 0, UINT64_MAX, &chain);
   chain_put(&chain);
   cut_nodes(obj, 0, UINT64_MAX);
+  commit_add(-(int64_t)obj->promised);
   if(obj->npages != 0 || obj->ndirty != 0)
     panic("object %p (%s) destroyed: %lu pages, %lu dirty", obj, obj->ops->name, obj->npages, obj->ndirty);
 }

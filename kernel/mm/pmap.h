@@ -36,6 +36,7 @@ void pmap_narrow(struct shootdown *, vaddr_t lo, vaddr_t hi, int prot);
 void pmap_remove(struct shootdown *, vaddr_t lo, vaddr_t hi);
 // Touched since last asked? Clears the mark (no shootdown: a hint).
 bool pmap_used(struct pmap *, vaddr_t va);
+bool pmap_young(struct pmap *, vaddr_t va); // the same, and keeps the mark
 // The page entered at va and its rights, or 0: for pin.c, check.c and /proc. *dirty: the hardware's bit (0x40), only
 // as the witness of I2; dirty and prot may be 0.
 struct page *pmap_peek(struct pmap *, vaddr_t va, int *prot, bool *dirty);

@@ -12,7 +12,6 @@ enum { RESERVE_TRIES = 8 }; // memory that comes back may be taken by others; th
 
 const struct region_tag_ops *region_tags;
 static struct kmem_cache *region_cache;
-static uint64_t committed; // (a) pages promised to private writable regions of all spaces
 
 static inline struct region *
 region_of(struct rbnode *n)
@@ -44,12 +43,6 @@ void
 regions_init(struct aspace *as)
 {
   as->regions = (struct rbtree){.augment = region_augment};
-}
-
-uint64_t
-vm_committed(void)
-{
-  return atomic_get_relaxed(&committed);
 }
 
 struct region *
@@ -277,11 +270,12 @@ region_is_data(int prot, int flags)
   return (prot & PROT_W) && !(flags & (REGION_SHARED | REGION_GROWSDOWN));
 }
 
-// Does private memory of this kind have to be backed by RAM some day?
 bool
 region_commits(int prot, int flags)
 {
-  return (prot & PROT_W) && !(flags & (REGION_SHARED | REGION_NORESERVE));
+  bool free_ = (flags & REGION_NORESERVE) && atomic_get_relaxed(&vm_overcommit) != OVERCOMMIT_NEVER;
+
+  return (prot & PROT_W) && !(flags & REGION_SHARED) && !free_;
 }
 
 // Count r in (sign 1) or out (sign -1) of the totals of its space: around every change of bounds, prot or flags.
@@ -297,8 +291,8 @@ region_account(struct aspace *as, struct region *r, int sign)
     as->locked_pages += pages;
   if(r->flags & REGION_GROWSDOWN)
     as->stack_pages += pages;
-  if(region_commits(r->prot, r->flags))
-    atomic_add(&committed, pages);
+  if(r->flags & REGION_ACCOUNT)
+    commit_add(pages);
   if(as->total_pages > as->peak_pages)
     as->peak_pages = as->total_pages;
 }
@@ -449,6 +443,8 @@ region_resize(struct aspace *as, struct region *r, vaddr_t start, vaddr_t end)
   assert_held(&as->lock);
   region_account(as, r, -1);
   region_maplock(r);
+  if(start < r->start || end > r->end)
+    r->flags &= ~REGION_CLEAN; // the new part is new
   r->pgoff += (int64_t)(start - r->start) >> PAGE_SHIFT;
   r->start = start;
   r->end = end;

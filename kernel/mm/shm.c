@@ -24,13 +24,24 @@ shm_fill(struct mobj *obj, struct page **pg, int n)
   }
 }
 
+// The page holds data from now on; mobj_take takes the promise back. Needs obj->lock or the page BUSY.
+static void
+shm_backed(struct mobj *obj, struct page *pg)
+{
+  page_set(pg, PAGE_BACKED);
+  if(obj->promised == 0)
+    commit_add(1);
+}
+
 int
 shm_makewrite(struct mobj *obj, struct page *pg)
 {
+  if(obj->promised == 0 && !commit_allows(0, 1))
+    return -ENOMEM;
   page_busy_wait(pg);
   if(pg->obj == obj && !page_test(pg, PAGE_BACKED)) {
     lru_remove(pg); // BUSY keeps it in the cache
-    page_set(pg, PAGE_BACKED);
+    shm_backed(obj, pg);
     mobj_dirty(obj, pg);
   }
   page_busy_clear(pg);
@@ -64,7 +75,8 @@ reserve_insert(struct mobj *obj, uint64_t idx, struct spare *sp)
   done = radix_get(&obj->pages, idx) == 0 && mobj_insert(obj, pg, idx, &sp->nodes);
   if(done) {
     lru_remove(pg);
-    page_set(pg, PAGE_UPTODATE | PAGE_BACKED);
+    page_set(pg, PAGE_UPTODATE);
+    shm_backed(obj, pg);
     mobj_dirty_locked(obj, pg);
   }
   spin_release(&obj->lock);
@@ -86,11 +98,15 @@ shm_reserve(struct mobj *obj, uint64_t idx)
   while(!done) {
     pg = reserve_look(obj, idx, &nodes);
     if(pg) {
-      shm_makewrite(obj, pg);
+      r = shm_makewrite(obj, pg);
       done = page_test(pg, PAGE_BACKED); // else reclaim had it
       page_put(pg);
+      if(r != 0)
+        return r;
       continue;
     }
+    if(obj->promised == 0 && !commit_allows(0, 1))
+      return -ENOMEM;
     spare_init(&sp);
     if(!spare_try(&sp, 1, 0, nodes) && (r = spare_wait(&sp, 1, 0, nodes)) != 0)
       return r;
@@ -115,11 +131,14 @@ const struct mobj_ops shm_ops = {
 };
 
 struct mobj *
-shm_create(uint64_t size)
+shm_create(uint64_t size, bool promise)
 {
   struct mobj *obj = kmem_alloc(shm_cache);
 
-  if(obj)
-    mobj_init(obj, &shm_ops, size);
+  if(obj == 0)
+    return 0;
+  mobj_init(obj, &shm_ops, size);
+  obj->promised = promise ? pages_of(size) : 0;
+  commit_add(obj->promised);
   return obj;
 }

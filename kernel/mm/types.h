@@ -9,7 +9,7 @@ enum { PAGE_SHIFT = 12, STRETCH_SHIFT = 21 };
 #define PAGE_SIZE 4096ull
 #define STRETCH   (1ull << STRETCH_SHIFT) // 2 MiB: one slot lock, one page-table page
 #define USER_TOP  0x00007ffffffff000ull   // end of a program's addresses; the last page stays free (sysret errata)
-#define MMAP_MIN  0x10000ull              // vm.mmap_min_addr; page 0 is refused to everyone
+#define MMAP_MIN  0x10000ull              // where vm.mmap_min_addr begins; page 0 is refused to everyone
 
 // What may be done with memory. The values are Linux's PROT_* (asserted in syscall/abi.h).
 enum prot { PROT_N = 0, PROT_R = 1, PROT_W = 2, PROT_X = 4 };

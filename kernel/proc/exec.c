@@ -10,6 +10,7 @@
 #include "lib/atomic.h"
 #include "lib/string.h"
 #include "proc/exec.h"
+#include "proc/ktimer.h"
 
 enum { AT_SYMLINK_NOFOLLOW_ = 0x100, AT_EMPTY_PATH_ = 0x1000 }; // Linux's; asserted in syscall/abi.h
 
@@ -377,6 +378,7 @@ change_over(struct exec *x)
   clone_release_parent(t);
   fdtable_exec(t->files);
   signal_exec(t);
+  ktimer_delete_all(p);
   rseq_forget(t);
   t->restart.fn = 0;
   fpu_reset(t);

@@ -8,6 +8,7 @@
 #include "core/trace.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
+#include "proc/ktimer.h"
 #include "proc/proc.h"
 
 enum { STATUS_SHIFT = 8, STATUS_MASK = 0xff, SIGNAL_MASK = 0x7f, CORE_BIT = 0x80, SIGNALLED = 128 };
@@ -201,11 +202,11 @@ orphan_children(struct proc *p, struct list *dead) REQUIRES(proclist_lock)
     list_del(&child->sibling);
     list_add_tail(&reaper->children, &child->sibling);
     child->parent = reaper;
+    child->exit_signal = SIGCHLD; // the new parent knows nothing of another
     if(si.signo)
       signal_send_listed(0, child, &si);
     if(!child->zombie)
       continue;
-    child->exit_signal = SIGCHLD;
     if(!parent_cares(child))
       bury_locked(child, dead);
   }
@@ -246,6 +247,9 @@ proc_exit_thread(int code)
       power_off(p);
     atomic_set(&p->itimer_interval, 0);
     timer_cancel(&p->itimer_real);
+    cputimer_cancel(&p->itimer_virtual);
+    cputimer_cancel(&p->itimer_prof);
+    ktimer_delete_all(p);
     drop_memory(p);
     if(alone)
       drop_files(t, p);

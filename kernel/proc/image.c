@@ -1,8 +1,8 @@
 // image.c -- a program's file into a fresh address space: regions that will be read when they are touched. The only page
 // written here is the last of initialized data, whose rest must be zero.
 // Must not know: arguments, credentials, which process this is for.
-#include "core/option.h"
 #include "dev/dev.h"
+#include "lib/atomic.h"
 #include "proc/exec.h"
 
 #define DYN_BASE     0x555555554000ull // programs that may lie anywhere start about here, as on Linux
@@ -10,13 +10,15 @@
 #define STACK_GAP_HI (USER_TOP / 6 * 5)
 enum { RANDOM_IMAGE_BITS = 28, RANDOM_STACK_BITS = 22, RANDOM_BRK_BITS = 13 }; // pages
 
-// A random number of pages in bytes, below 2^bits pages; 0 with the option norandmaps.
+uint64_t vm_randomize = 2; // 0: nothing, 1: all but the heap, 2: that too
+
+// A random number of pages in bytes, below 2^bits pages; 0 if nothing is to be random.
 static uint64_t
 random_offset(int bits)
 {
   uint64_t r;
 
-  if(option_flag("norandmaps"))
+  if(atomic_get_relaxed(&vm_randomize) == 0)
     return 0;
   random_bytes(&r, sizeof(r));
   return (r & ((1ull << bits) - 1)) << PAGE_SHIFT;
@@ -204,7 +206,8 @@ image_map_all(struct exec *x)
   if(e)
     return e;
   brk = x->main.plan.hi + x->main.bias;
-  x->as->brk_start = x->as->brk = min(brk + random_offset(RANDOM_BRK_BITS), USER_TOP - PAGE_SIZE);
+  x->as->brk_start = x->as->brk =
+      min(brk + (atomic_get_relaxed(&vm_randomize) > 1 ? random_offset(RANDOM_BRK_BITS) : 0), USER_TOP - PAGE_SIZE);
   x->entry = x->main.plan.entry + x->main.bias;
   if(x->interp.file == 0)
     return 0;

@@ -108,6 +108,8 @@ pid_free(int pid)
 
 // ---- tables
 
+enum { ITIMER_SOONEST = 100000 }; // ns: else a short interval would keep a CPU in the interrupt for ever
+
 static void
 itimer_ring(struct timer *t)
 {
@@ -117,10 +119,28 @@ itimer_ring(struct timer *t)
 
   signal_send(0, p, &si);
   if(interval) { // the next of the series that has not passed: a slow machine loses some, and does not drown
-    if(when + interval <= now)
+    if(now > when)
       when += (now - when) / interval * interval;
-    timer_start(t, when + interval);
+    if(__builtin_add_overflow(when, interval, &when))
+      when = NEVER;
+    timer_start(t, max(when, now + ITIMER_SOONEST));
   }
+}
+
+static void
+itimer_virtual_ring(struct cputimer *t, uint64_t n)
+{
+  struct siginfo si = {.signo = SIGVTALRM, .code = SI_KERNEL};
+
+  signal_send(0, t->proc, &si);
+}
+
+static void
+itimer_prof_ring(struct cputimer *t, uint64_t n)
+{
+  struct siginfo si = {.signo = SIGPROF, .code = SI_KERNEL};
+
+  signal_send(0, t->proc, &si);
 }
 
 struct proc *
@@ -144,6 +164,11 @@ proc_alloc(int pid)
   waitq_init(&p->wait);
   waitq_init(&p->ended);
   timer_init(&p->itimer_real, itimer_ring);
+  list_init(&p->cputimers);
+  cputimer_init(&p->itimer_virtual, p, 0, true, itimer_virtual_ring);
+  cputimer_init(&p->itimer_prof, p, 0, false, itimer_prof_ring);
+  spin_init(&p->ktimer_lock, "process timers", RANK_KTIMER);
+  list_init(&p->ktimers);
   p->exit_signal = SIGCHLD;
   p->start_time = clock_now();
   p->dumpable = true;
@@ -214,6 +239,8 @@ proc_add(struct proc *p, struct thread *leader, struct proc *parent)
   atomic_add(&leader->ref, 1);
   list_add_tail(bucket(by_pid, p->pid), &p->by_pid);
   p->parent = parent ? (like == parent ? parent : like->parent) : 0;
+  if(like != parent)
+    p->exit_signal = like->exit_signal; // what a parent gets is not for its child to choose
   if(p->parent)
     list_add_tail(&p->parent->children, &p->sibling);
   p->tty = like ? like->tty : 0;

@@ -1,6 +1,6 @@
 // proc.h -- process and thread.
 // Lock keys: (a) atomic  (c) constant  (L) proclist_lock  (P) proc.lock  (Q) rq.lock  (t) only the thread itself
-//            (T) fdtable.lock  (I) pi_lock
+//            (T) fdtable.lock  (I) pi_lock  (K) proc.ktimer_lock
 #pragma once
 #include "core/lock.h"
 #include "core/thread.h"
@@ -149,6 +149,7 @@ struct fsctx { // root, cwd, umask; shared with CLONE_FS
 enum thread_state { THREAD_RUNNABLE, THREAD_BLOCKED, THREAD_STOPPED, THREAD_DEAD };
 
 struct proc;
+extern struct spinlock proclist_lock;
 struct regs;
 struct textbuf;
 struct proc_file;
@@ -219,6 +220,17 @@ struct thread {
 
 #define NO_SYSCALL UINT64_MAX
 
+struct cputimer {                            // cputimer.c
+  struct list link;                          // (P) on proc->cputimers while armed
+  struct proc *proc;                         // (c) not referenced
+  struct thread *thread;                     // (c) the owner's reference; 0: the time of the whole process
+  bool user_only;                            // (c)
+  bool armed, running;                       // (P)
+  uint64_t expires;                          // (P) on the scale of cputimer_clock
+  uint64_t interval;                         // (P) 0: once
+  void (*fn)(struct cputimer *, uint64_t n); // (c) it went off n times; no lock held, interrupts off
+};
+
 struct proc {                            // thread group
   int pid;                               // (c)
   int ref;                               // (a) structure: pid table, threads, who looks
@@ -241,7 +253,7 @@ struct proc {                            // thread group
   bool stopped, stop_reported, continued_unreported; // (P) stopped: is or is about to be
   int nstopped;                                      // (P) threads that have stopped; all of them: worth a report
   int stop_sig;                                      // (P)
-  int exit_signal;                                   // (c) to the parent; SIGCHLD
+  int exit_signal;                                   // (L) to the parent; SIGCHLD
   struct waitq wait;                                 // children's changes
   struct waitq ended;                                // woken when it became a zombie, and when it was reaped
   struct file *exe;                                  // (P) referenced, write denied
@@ -256,11 +268,16 @@ struct proc {                            // thread group
   int pdeath_sig;                          // (P)
   struct timer itimer_real;                // (P)
   uint64_t itimer_interval;                // (P)
-  int oom_score_adj;                       // (P)
-  struct tty *tty;                         // (L) controlling terminal of the session
+  struct cputimer itimer_virtual, itimer_prof;
+  struct list cputimers;       // (P) armed ones
+  int ncputimers;              // (a) how many
+  struct spinlock ktimer_lock; // rank 55; taken in the clock interrupt
+  struct list ktimers;         // (K)
+  int ktimer_next;             // (K)
+  int oom_score_adj;           // (P)
+  struct tty *tty;             // (L) controlling terminal of the session
 };
 
-extern struct spinlock proclist_lock;
 #define current_proc() (thread_self()->proc)
 
 // ---- sched.c (implements core/thread.h)
@@ -333,7 +350,8 @@ void clone_release_parent(struct thread *t); // end of a vfork: exec and exit
 struct sighand *sighand_copy(struct sighand *h,
                              bool clear); // h 0: all default; clear: handlers become default. 0: no memory
 void sighand_put(struct sighand *h);
-void proc_user_start(void); // what a new user thread runs first: to user mode with t->regs
+void proc_user_start(void);   // what a new user thread runs first: to user mode with t->regs
+extern uint64_t vm_randomize; // (a) image.c: /proc/sys/kernel/randomize_va_space
 // ---- exec.c
 // From execve. 0: the registers are the new program's. flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.
 int proc_exec(struct dentry *at, const char *path, int flags, vaddr_t argv, vaddr_t envp);
@@ -430,6 +448,17 @@ int signalfd_change(struct file *f, sigset set); // -EINVAL: none
 int sigframe_build(struct regs *r, int sig, const struct siginfo *si, const struct sigaction *sa,
                    sigset mask);                       // 0 or -EFAULT: SIGSEGV
 int64_t sigframe_return(struct regs *r, sigset *mask); // rt_sigreturn: rax
+// ---- cputimer.c
+void cputimer_init(struct cputimer *t, struct proc *p, struct thread *thread, bool user_only,
+                   void (*fn)(struct cputimer *, uint64_t n));
+uint64_t cputimer_clock(const struct cputimer *t);                          // what it runs by, now
+void cputimer_set(struct cputimer *t, uint64_t expires, uint64_t interval); // expires 0: stopped
+void cputimer_cancel(struct cputimer *t);                                   // stopped, and fn runs no more
+struct cputimer_left {
+  uint64_t value, interval; // value 0: stopped
+};
+struct cputimer_left cputimer_get(struct cputimer *t);
+void cputimer_check(struct proc *p); // of the running thread, behind a clock interrupt
 // ---- futex.c
 int64_t futex(vaddr_t addr, int op, uint32_t val, uint64_t deadline, vaddr_t addr2, uint32_t val2, uint32_t val3);
 int futex_wake(struct aspace *as, vaddr_t addr, int n, bool private_);
@@ -520,6 +549,9 @@ int procmaps_maps(struct textbuf *t, int pid);    // procmaps.c
 int sysinfo_mounts(struct textbuf *t, int pid);   // sysinfo.c
 int sysinfo_mountinfo(struct textbuf *t, int pid);
 int procmaps_smaps(struct textbuf *t, int pid);
+int procmaps_rollup(struct textbuf *t, int pid);
+int64_t pagemap_read(int pid, struct uio *u, uint64_t *pos); // pagemap.c
+int clear_refs_store(int pid, const char *s, size_t n);
 // proclink.c, for procfs_hooks
 int proclink_exe(int pid, struct dentry **out);
 int proclink_cwd(int pid, struct dentry **out);

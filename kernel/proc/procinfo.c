@@ -485,10 +485,13 @@ proc_show_all(void)
   }
 }
 
-enum { READ_ALL = 0444, READ_OWN = 0400, WRITE_OWN = 0644, LINK_MODE = 0777 };
+enum { READ_ALL = 0444, READ_OWN = 0400, WRITE_OWN = 0644, WRITE_ONLY = 0200, LINK_MODE = 0777 };
 static const struct proc_file files[] = {
     {.name = "maps", .mode = READ_ALL, .show = procmaps_maps},
     {.name = "smaps", .mode = READ_ALL, .show = procmaps_smaps},
+    {.name = "smaps_rollup", .mode = READ_ALL, .show = procmaps_rollup},
+    {.name = "pagemap", .mode = READ_OWN, .read = pagemap_read},
+    {.name = "clear_refs", .mode = WRITE_ONLY, .store = clear_refs_store},
     {.name = "statm", .mode = READ_ALL, .show = show_statm},
     {.name = "status", .mode = READ_ALL, .show = show_status},
     {.name = "stat", .mode = READ_ALL, .show = show_stat},

@@ -1,4 +1,4 @@
-// procmaps.c -- /proc/PID/maps and smaps: the regions of an address space, and what of each is in memory.
+// procmaps.c -- /proc/PID/maps, smaps, smaps_rollup: the regions of an address space, and what of each is in memory.
 // One region at a time: as.lock for reading is held while its figures are gathered, and not while text is made.
 // A page counts as its slot's (anonymous) or its object's; nothing is faulted in and no mark is changed.
 #include "fs/procfs/procfs.h"
@@ -6,10 +6,11 @@
 #include "lib/string.h"
 #include "proc/proc.h"
 
-enum { PATH_COLUMN = 73, KIB = 1024, PAGE_KIB = PAGE_SIZE / KIB };
+enum { PATH_COLUMN = 73, ROLLUP_COLUMN = 24, KIB = 1024, PAGE_KIB = PAGE_SIZE / KIB };
 
-struct usage { // pages; pss in bytes
-  uint64_t rss, pss, shared_clean, shared_dirty, private_clean, private_dirty, anon, swap, referenced;
+struct usage { // pages; pss and locked in bytes
+  uint64_t rss, pss, pss_dirty, pss_anon, pss_file, pss_shmem, locked;
+  uint64_t shared_clean, shared_dirty, private_clean, private_dirty, anon, referenced;
 };
 struct snapshot { // of one region
   vaddr_t start, end;
@@ -21,61 +22,37 @@ struct snapshot { // of one region
 };
 
 static void
-count_page(struct usage *u, bool anon, uint64_t sharers, bool dirty)
+count_page(struct usage *u, const struct page_state *st, bool shmem)
 {
+  uint64_t share = PAGE_SIZE / max(st->sharers, 1ull);
+
   u->rss++;
-  u->pss += PAGE_SIZE / max(sharers, 1ull);
-  u->anon += anon;
-  if(sharers > 1)
-    *(dirty ? &u->shared_dirty : &u->shared_clean) += 1;
+  u->pss += share;
+  u->pss_dirty += st->dirty ? share : 0;
+  *(st->anon ? &u->pss_anon : shmem ? &u->pss_shmem : &u->pss_file) += share;
+  u->anon += st->anon;
+  u->referenced += st->used;
+  if(st->sharers > 1)
+    *(st->dirty ? &u->shared_dirty : &u->shared_clean) += 1;
   else
-    *(dirty ? &u->private_dirty : &u->private_clean) += 1;
-}
-
-// Pages of [lo, hi), within one stretch, whose lock is held.
-static void
-count_stretch(struct aspace *as, vaddr_t lo, vaddr_t hi, uint64_t mappers, struct usage *u)
-{
-  for(vaddr_t va = lo; va < hi; va += PAGE_SIZE) {
-    struct page *pg = anon_get(as, va);
-
-    if(pg) {
-      count_page(u, true, atomic_get_relaxed(&pg->ref), true);
-      continue;
-    }
-    pg = pmap_peek(as->pmap, va, 0, 0);
-    if(pg && pg != zero_page)
-      count_page(u, false, mappers, page_test(pg, PAGE_DIRTY));
-  }
-}
-
-static uint64_t
-count_mappers(struct mobj *obj)
-{
-  uint64_t n = 0;
-
-  sleep_acquire(&obj->maplock);
-  list_for_each(it, &obj->mappers)
-    n++;
-  sleep_release(&obj->maplock);
-  return n;
+    *(st->dirty ? &u->private_dirty : &u->private_clean) += 1;
 }
 
 static void
 count_region(struct aspace *as, struct region *r, struct usage *u) REQUIRES_READ(as->lock)
 {
-  uint64_t mappers = r->obj ? count_mappers(r->obj) : 1;
+  bool shmem = r->obj && r->obj->ops->fill == shm_fill;
+  uint64_t before = u->pss;
+  struct page_state st;
 
-  for(vaddr_t va = aspace_next(as, r->start, r->end); va < r->end; va = aspace_next(as, va, r->end)) {
-    vaddr_t hi = min((va & ~(STRETCH - 1)) + STRETCH, r->end);
-    struct spinlock *l = aspace_slot_lock(as, va);
-
-    spin_acquire(l);
-    count_stretch(as, va, hi, mappers, u);
-    spin_release(l);
-    va = hi;
+  for(vaddr_t va = aspace_next(as, r->start, r->end); va < r->end; va = aspace_next(as, va + PAGE_SIZE, r->end)) {
+    aspace_page_state(as, r, va, &st);
+    if(st.present && !st.zero)
+      count_page(u, &st, shmem);
     thread_relax();
   }
+  if(r->flags & REGION_LOCKED)
+    u->locked += u->pss - before;
 }
 
 // The first region that ends above `at`: false if there is none.
@@ -141,6 +118,10 @@ region_line(struct textbuf *t, const struct snapshot *s, char *buf)
   text(t, "\n");
 }
 
+// Of kinds of memory that there are not: huge pages, swap, pages freed later.
+static const char *const never_any[] = {"LazyFree:",       "AnonHugePages:",   "ShmemPmdMapped:", "FilePmdMapped:",
+                                        "Shared_Hugetlb:", "Private_Hugetlb:", "Swap:",           "SwapPss:"};
+
 static void
 kib(struct textbuf *t, const char *name, uint64_t k)
 {
@@ -164,12 +145,15 @@ vm_flags(struct textbuf *t, const struct snapshot *s)
       {s->flags & REGION_SHARED, "ms"},
       {s->flags & REGION_GROWSDOWN, "gd"},
       {s->flags & REGION_LOCKED, "lo"},
+      {s->flags & REGION_ONFAULT, "lf"},
       {s->flags & REGION_SEQ, "sr"},
       {s->flags & REGION_RAND, "rr"},
       {s->flags & REGION_DONTFORK, "dc"},
+      {s->flags & REGION_ACCOUNT, "ac"},
       {s->flags & REGION_NORESERVE, "nr"},
       {s->flags & REGION_WIPEONFORK, "wf"},
       {s->flags & REGION_DONTDUMP, "dd"},
+      {!(s->flags & REGION_CLEAN), "sd"},
       {s->flags & REGION_SEALED, "sl"},
   };
 
@@ -180,27 +164,37 @@ vm_flags(struct textbuf *t, const struct snapshot *s)
   text(t, "\n");
 }
 
+// What smaps and smaps_rollup say alike; `rollup` has three lines more.
 static void
-region_usage(struct textbuf *t, const struct snapshot *s)
+show_usage(struct textbuf *t, const struct usage *u, bool rollup)
 {
-  const struct usage *u = &s->use;
-
-  kib(t, "Size:", (s->end - s->start) / KIB);
-  kib(t, "KernelPageSize:", PAGE_KIB);
-  kib(t, "MMUPageSize:", PAGE_KIB);
   kib(t, "Rss:", u->rss * PAGE_KIB);
   kib(t, "Pss:", u->pss / KIB);
+  kib(t, "Pss_Dirty:", u->pss_dirty / KIB);
+  if(rollup) {
+    kib(t, "Pss_Anon:", u->pss_anon / KIB);
+    kib(t, "Pss_File:", u->pss_file / KIB);
+    kib(t, "Pss_Shmem:", u->pss_shmem / KIB);
+  }
   kib(t, "Shared_Clean:", u->shared_clean * PAGE_KIB);
   kib(t, "Shared_Dirty:", u->shared_dirty * PAGE_KIB);
   kib(t, "Private_Clean:", u->private_clean * PAGE_KIB);
   kib(t, "Private_Dirty:", u->private_dirty * PAGE_KIB);
-  kib(t, "Referenced:", u->rss * PAGE_KIB);
+  kib(t, "Referenced:", u->referenced * PAGE_KIB);
   kib(t, "Anonymous:", u->anon * PAGE_KIB);
-  kib(t, "LazyFree:", 0);
-  kib(t, "AnonHugePages:", 0);
-  kib(t, "Swap:", 0);
-  kib(t, "SwapPss:", 0);
-  kib(t, "Locked:", s->flags & REGION_LOCKED ? u->pss / KIB : 0);
+  for(size_t i = 0; i < array_len(never_any); i++)
+    kib(t, never_any[i], 0);
+  kib(t, "Locked:", u->locked / KIB);
+}
+
+static void
+region_usage(struct textbuf *t, const struct snapshot *s)
+{
+  kib(t, "Size:", (s->end - s->start) / KIB);
+  kib(t, "KernelPageSize:", PAGE_KIB);
+  kib(t, "MMUPageSize:", PAGE_KIB);
+  show_usage(t, &s->use, false);
+  text(t, "THPeligible:    0\n");
   vm_flags(t, s);
 }
 
@@ -238,4 +232,30 @@ int
 procmaps_smaps(struct textbuf *t, int pid)
 {
   return show_regions(t, pid, true);
+}
+
+// All regions as one.
+int
+procmaps_rollup(struct textbuf *t, int pid)
+{
+  struct proc *p = proc_find(pid);
+  struct aspace *as = p ? proc_aspace(p) : 0;
+  vaddr_t lo = 0, hi = 0;
+  struct usage use = {0};
+
+  if(p)
+    proc_put(p);
+  if(as == 0)
+    return p ? 0 : -ESRCH;
+  rw_read(&as->lock);
+  for(struct region *r = region_find_from(as, 0); r; r = region_next(r)) {
+    lo = lo ? lo : r->start;
+    hi = r->end;
+    count_region(as, r, &use);
+  }
+  rw_read_release(&as->lock);
+  aspace_put(as);
+  text(t, "%08lx-%08lx ---p 00000000 00:00 0 %*s[rollup]\n", lo, hi, ROLLUP_COLUMN, "");
+  show_usage(t, &use, true);
+  return 0;
 }

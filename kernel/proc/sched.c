@@ -446,6 +446,8 @@ sched_return(struct regs *r)
 
     usage_tick(t, user);
     usage_account(t, clock_now());
+    if(unlikely(atomic_get_relaxed(&t->proc->ncputimers)))
+      cputimer_check(t->proc);
   }
   for(;;) {
     if(cpu_self()->need_resched) {

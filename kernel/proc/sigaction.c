@@ -8,6 +8,7 @@
 #include "core/wait.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
+#include "proc/ktimer.h"
 #include "proc/proc.h"
 
 enum { SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK };
@@ -144,6 +145,14 @@ signal_exec(struct thread *t)
   t->altstack_flags = 0;
 }
 
+// A signal was taken out of a queue: some have a sender that waits for this.
+static void
+taken(struct proc *p, int sig, struct siginfo *si)
+{
+  if(sig && si->code == SI_TIMER)
+    ktimer_taken(p, si);
+}
+
 // ---- waiting
 
 int
@@ -171,6 +180,7 @@ take_pending(struct thread *t, sigset among, struct siginfo *si)
     t->waiting = 0;
   signal_recalc(t);
   spin_release(&p->lock);
+  taken(p, sig, si);
   return sig;
 }
 
@@ -187,6 +197,7 @@ signal_dequeue(sigset among, struct siginfo *si)
     sig = sigpending_take(p, &p->pending, among, si);
   signal_recalc(t);
   spin_release(&p->lock);
+  taken(p, sig, si);
   return sig;
 }
 
@@ -311,6 +322,7 @@ take_next(struct thread *t, struct delivery *d)
   }
   signal_recalc(t);
   spin_release(&p->lock);
+  taken(p, sig, &d->si);
   return sig;
 }
 

@@ -129,7 +129,7 @@ send(struct thread *t, struct proc *p, const struct siginfo *si, bool *continued
   struct thread *to;
   sigset bit = SIGBIT(sig);
 
-  if(p->nthreads == 0 || p->group_exit)
+  if(p->nthreads == 0 || p->group_exit || (t && list_empty(&t->in_proc))) // t has left: nobody would take it
     return 0;
   handler = handler_of(p, sig);
   if(protected(p, handler))

@@ -1,6 +1,6 @@
 // sigpending.c -- signals that were sent and not yet taken: a set, and a queue of what is known about them.
-// A standard signal stands in the queue once at most, a real-time one as often as it was sent; where memory or the limit
-// is short, the set alone remembers a standard one.
+// A standard signal stands in the queue once at most, a real-time one and that of a timer as often as it was sent;
+// where memory or the limit is short, the set alone remembers a standard one.
 // Must not know: who sends, who takes.
 #include "lib/atomic.h"
 #include "proc/proc.h"
@@ -27,9 +27,9 @@ sigpending_add(struct proc *p, struct sigpending *q, const struct siginfo *si)
   struct sigqueue *e = 0;
 
   assert_held(&p->lock);
-  if(si->signo < SIGRTMIN && (q->set & bit))
+  if(si->signo < SIGRTMIN && (q->set & bit) && si->code != SI_TIMER)
     return 0;
-  if(si->signo < SIGRTMIN || atomic_get(&p->nqueued) < p->rlim[RLIMIT_SIGPENDING].cur)
+  if((si->signo < SIGRTMIN && !(q->set & bit)) || atomic_get(&p->nqueued) < p->rlim[RLIMIT_SIGPENDING].cur)
     e = kmem_alloc(queue_cache());
   if(e == 0 && si->signo >= SIGRTMIN && si->code != SI_USER)
     return -EAGAIN;

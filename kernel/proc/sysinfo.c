@@ -83,7 +83,7 @@ show_meminfo(struct textbuf *t, int pid)
   kib(t, "SUnreclaim:", slab);
   kib(t, "KernelStack:", stacks);
   kib(t, "PageTables:", s.tables);
-  kib(t, "CommitLimit:", total / 2);
+  kib(t, "CommitLimit:", vm_commit_limit());
   kib(t, "Committed_AS:", vm_committed());
   text(t, "HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n");
   return 0;
@@ -116,6 +116,7 @@ show_vmstat(struct textbuf *t, int pid)
   text(t, "pgpgin %lu\npgpgout %lu\n", disk_kib(false), disk_kib(true));
   text(t, "nr_shmem %lu\nnr_kernel_stack %lu\n", mobj_total_shmem(), (uint64_t)sched_threads() * KSTACK_KIB);
   text(t, "nr_page_table_pages %lu\nnr_slab_unreclaimable %lu\n", s.tables, kmem_pages());
+  text(t, "pswpin 0\npswpout 0\n");
   text(t, "pgfault %lu\npgmajfault %lu\n", f.minor + f.major, f.major);
   text(t, "fault_cow %lu\nfault_zero %lu\nfault_file %lu\n", f.cow, f.zero, f.file);
   text(t, "oom_kill %lu\n", trace_count(TRACE_OOM));
@@ -302,38 +303,6 @@ show_trace(struct textbuf *t, int pid)
   return 0;
 }
 
-static int
-show_zero(struct textbuf *t, int pid)
-{
-  text(t, "0\n");
-  return 0;
-}
-
-static int
-show_mmap_min(struct textbuf *t, int pid)
-{
-  text(t, "%llu\n", MMAP_MIN);
-  return 0;
-}
-
-static int
-show_max_map(struct textbuf *t, int pid)
-{
-  text(t, "%lu\n", vm_max_map_count);
-  return 0;
-}
-
-static int
-store_max_map(int pid, const char *s, size_t n)
-{
-  uint64_t v;
-  int e = cred_capable(CAP_SYS_ADMIN) ? number_parse(s, n, 0, INT32_MAX, &v) : -EPERM;
-
-  if(e == 0)
-    vm_max_map_count = v;
-  return e;
-}
-
 // ---- System V shared memory
 
 static int
@@ -356,6 +325,16 @@ show_shm(struct textbuf *t, int pid)
   return 0;
 }
 
+// ---- settings
+
+static const struct proc_number overcommit = {.at = &vm_overcommit, .hi = OVERCOMMIT_NEVER};
+static const struct proc_number overcommit_ratio = {
+    .at = &vm_overcommit_ratio, .hi = INT32_MAX, .changed = commit_ratio_set};
+static const struct proc_number overcommit_kbytes = {
+    .at = &vm_overcommit_kbytes, .hi = UINT64_MAX, .changed = commit_kbytes_set};
+static const struct proc_number max_map_count = {.at = &vm_max_map_count, .hi = INT32_MAX};
+static const struct proc_number mmap_min = {.at = &vm_mmap_min, .lo = PAGE_SIZE, .hi = UINT32_MAX}; // never page 0
+static const struct proc_number randomize = {.at = &vm_randomize, .hi = 2};
 static const struct proc_number shm_max = {.at = &shm_max_bytes, .hi = UINT64_MAX};
 static const struct proc_number shm_all = {.at = &shm_max_pages, .hi = UINT64_MAX};
 static const struct proc_number shm_mni = {.at = &shm_max_ids, .hi = SHM_IDS_MOST};
@@ -422,13 +401,6 @@ show_hostname(struct textbuf *t, int pid)
 }
 
 static int
-show_randomize(struct textbuf *t, int pid)
-{
-  text(t, "%d\n", option_flag("norandmaps") ? 0 : 2);
-  return 0;
-}
-
-static int
 show_threads_max(struct textbuf *t, int pid)
 {
   text(t, "%lu\n", clone_threads_max());
@@ -470,15 +442,17 @@ static const struct proc_file files[] = {
     {.name = "cmdline", .mode = READ_ALL, .show = show_cmdline},
     {.name = "version", .mode = READ_ALL, .show = show_version},
     {.name = "trace", .mode = READ_ALL, .show = show_trace},
-    {.name = "sys/vm/overcommit_memory", .mode = READ_ALL, .show = show_zero},
-    {.name = "sys/vm/max_map_count", .mode = WRITE_ROOT, .show = show_max_map, .store = store_max_map},
+    {.name = "sys/vm/overcommit_memory", .mode = WRITE_ROOT, .number = &overcommit},
+    {.name = "sys/vm/overcommit_ratio", .mode = WRITE_ROOT, .number = &overcommit_ratio},
+    {.name = "sys/vm/overcommit_kbytes", .mode = WRITE_ROOT, .number = &overcommit_kbytes},
+    {.name = "sys/vm/max_map_count", .mode = WRITE_ROOT, .number = &max_map_count},
+    {.name = "sys/vm/mmap_min_addr", .mode = WRITE_ROOT, .number = &mmap_min},
     {.name = "sys/vm/dirty_ratio", .mode = WRITE_ROOT, .number = &dirty_ratio},
     {.name = "sys/vm/dirty_bytes", .mode = WRITE_ROOT, .number = &dirty_bytes},
     {.name = "sys/vm/dirty_background_ratio", .mode = WRITE_ROOT, .number = &background_ratio},
     {.name = "sys/vm/dirty_background_bytes", .mode = WRITE_ROOT, .number = &background_bytes},
     {.name = "sys/vm/dirty_expire_centisecs", .mode = WRITE_ROOT, .number = &dirty_expire},
     {.name = "sys/vm/dirty_writeback_centisecs", .mode = WRITE_ROOT, .number = &dirty_writeback},
-    {.name = "sys/vm/mmap_min_addr", .mode = READ_ALL, .show = show_mmap_min},
     {.name = "sys/dev/blkfail", .mode = WRITE_ROOT, .show = show_blkfail, .store = store_blkfail},
     {.name = "sys/kernel/shmmax", .mode = WRITE_ROOT, .number = &shm_max},
     {.name = "sys/kernel/shmall", .mode = WRITE_ROOT, .number = &shm_all},
@@ -489,7 +463,7 @@ static const struct proc_file files[] = {
     {.name = "sys/kernel/osrelease", .mode = READ_ALL, .show = show_osrelease},
     {.name = "sys/kernel/ostype", .mode = READ_ALL, .show = show_ostype},
     {.name = "sys/kernel/hostname", .mode = READ_ALL, .show = show_hostname},
-    {.name = "sys/kernel/randomize_va_space", .mode = READ_ALL, .show = show_randomize},
+    {.name = "sys/kernel/randomize_va_space", .mode = WRITE_ROOT, .number = &randomize},
     {.name = "sys/fs/nr_open", .mode = READ_ALL, .show = show_nr_open},
     {0},
 };

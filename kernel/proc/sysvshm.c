@@ -176,6 +176,21 @@ seg_file(struct segment *s)
   return vfs_truncate(s->file->inode, s->st.size, 0);
 }
 
+// The whole segment counts as promised from the start, unless the caller waives that.
+static int
+seg_promise(struct segment *s, int flags)
+{
+  uint64_t pages = pages_of(s->st.size);
+
+  if((flags & SHM_NORESERVE) && atomic_get_relaxed(&vm_overcommit) != OVERCOMMIT_NEVER)
+    return 0;
+  if(!commit_allows(0, pages))
+    return -ENOMEM;
+  commit_add(pages);
+  s->file->inode->obj.promised = pages;
+  return 0;
+}
+
 static struct segment *
 seg_new(int key, uint64_t size, unsigned mode, int *err)
 {
@@ -197,6 +212,8 @@ seg_new(int key, uint64_t size, unsigned mode, int *err)
       .cpid = current_proc()->pid,
   };
   *err = seg_file(s);
+  if(*err == 0)
+    *err = seg_promise(s, mode);
   if(*err == 0)
     return s;
   if(s->file)

@@ -4,7 +4,7 @@
 
 enum { IPC_PRIVATE = 0, IPC_CREAT = 01000, IPC_EXCL = 02000 };
 enum { SHM_RDONLY = 010000, SHM_RND = 020000, SHM_REMAP = 040000, SHM_EXEC = 0100000 }; // of shmat
-enum { SHM_HUGETLB = 04000 };                                                           // of shmget
+enum { SHM_HUGETLB = 04000, SHM_NORESERVE = 010000 };                                   // of shmget
 enum { SHM_DEST = 01000, SHM_LOCKED = 02000, SHM_SHIFT = 15 }; // in mode; an id is sequence << SHM_SHIFT | index
 
 struct shm_state { // of one segment

@@ -106,9 +106,12 @@ sys_getresgid(const uint64_t *a)
 int64_t
 sys_setuid(const uint64_t *a)
 {
-  struct cred *c = cred_begin();
+  struct cred *c;
   uint32_t id = a[0];
 
+  if(id == (uint32_t)KEEP)
+    return -EINVAL;
+  c = cred_begin();
   if(!c)
     return -ENOMEM;
   if(cred_capable(CAP_SETUID))
@@ -122,9 +125,12 @@ sys_setuid(const uint64_t *a)
 int64_t
 sys_setgid(const uint64_t *a)
 {
-  struct cred *c = cred_begin();
+  struct cred *c;
   uint32_t id = a[0];
 
+  if(id == (uint32_t)KEEP)
+    return -EINVAL;
+  c = cred_begin();
   if(!c)
     return -ENOMEM;
   if(cred_capable(CAP_SETGID))
@@ -286,6 +292,8 @@ sys_setgroups(const uint64_t *a)
   if(!c)
     return -ENOMEM;
   e = user_in(c->groups, a[1], n * sizeof(c->groups[0]));
+  for(int i = 0; i < n && e == 0; i++)
+    e = c->groups[i] == (uint32_t)KEEP ? -EINVAL : 0;
   if(e) {
     cred_put(c);
     return e;

@@ -35,7 +35,7 @@ mmap_place(struct mapping *m, vaddr_t addr)
     return page_aligned(addr) ? 0 : -EINVAL;
   }
   m->rq.how = m->flags & MAP_32BIT ? MAP_LOW32 : MAP_HINT;
-  m->rq.addr = page_up(page_down(addr) && addr < MMAP_MIN ? MMAP_MIN : addr);
+  m->rq.addr = page_up(page_down(addr) && addr < vm_mmap_min ? vm_mmap_min : addr);
   if(m->rq.addr > USER_TOP - m->rq.len)
     m->rq.addr = 0; // a hint that cannot be
   return 0;
@@ -97,6 +97,17 @@ mmap_file(struct mapping *m, struct file *f)
   return e;
 }
 
+static int
+mmap_shared(struct mapping *m)
+{
+  bool promise = !(m->flags & MAP_NORESERVE) || atomic_get_relaxed(&vm_overcommit) == OVERCOMMIT_NEVER;
+
+  if(promise && !commit_allows(0, m->rq.len >> PAGE_SHIFT)) // O03
+    return -ENOMEM;
+  m->rq.obj = shm_create(m->rq.len, promise);
+  return m->rq.obj ? 0 : -ENOMEM;
+}
+
 // Anonymous memory, and files that are nothing else (/dev/zero, M24). M02, M14, M33.
 static int
 mmap_anonymous(struct mapping *m)
@@ -112,8 +123,7 @@ mmap_anonymous(struct mapping *m)
     if(m->flags & MAP_GROWSDOWN)
       return -EINVAL;
     m->rq.flags |= REGION_SHARED;
-    m->rq.obj = shm_create(m->rq.len);
-    return m->rq.obj ? 0 : -ENOMEM;
+    return mmap_shared(m);
   default: return -EINVAL;
   }
 }

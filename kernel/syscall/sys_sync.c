@@ -154,17 +154,11 @@ sys_fadvise64(const uint64_t *a)
   return r;
 }
 
+// RLIMIT_FSIZE for a file that gets longer.
 static int
-truncate_inode(struct inode *ip, uint64_t size, const struct cred *cr)
+check_length(const struct inode *ip, uint64_t size)
 {
-  int e;
-
-  if(S_ISTYPE(ip->mode, S_IFDIR))
-    return -EISDIR;
-  if(!S_ISTYPE(ip->mode, S_IFREG))
-    return -EINVAL;
-  e = size > ip->obj.size ? io_fsize(size) : 0;
-  return e ? e : vfs_truncate(ip, size, cr);
+  return S_ISTYPE(ip->mode, S_IFREG) && size > ip->obj.size ? io_fsize(size) : 0;
 }
 
 int64_t
@@ -178,7 +172,8 @@ sys_truncate(const uint64_t *a)
   e = userpath_inode(AT_FDCWD, a[0], 0, &ip);
   if(e)
     return e;
-  e = truncate_inode(ip, a[1], thread_self()->cred);
+  e = check_length(ip, a[1]);
+  e = e ? e : vfs_truncate(ip, a[1], thread_self()->cred);
   inode_put(ip);
   return e;
 }
@@ -196,13 +191,12 @@ sys_ftruncate(const uint64_t *a)
     return -EBADF;
   if((f->flags & O_ACCMODE) == O_RDONLY || !f->inode || !S_ISTYPE(f->inode->mode, S_IFREG))
     e = -EINVAL;
-  else
-    e = truncate_inode(f->inode, a[1], 0);
+  else if((e = check_length(f->inode, a[1])) == 0)
+    e = vfs_ftruncate(f, a[1]);
   file_put(f);
   return e;
 }
 
-// RLIMIT_FSIZE for a file that gets longer.
 static int
 fallocate_file(struct file *f, unsigned mode, uint64_t off, uint64_t len)
 {
@@ -210,7 +204,7 @@ fallocate_file(struct file *f, unsigned mode, uint64_t off, uint64_t len)
                 off + len > f->inode->obj.size;
   int e = longer ? io_fsize(off + len) : 0;
 
-  return e ? e : vfs_fallocate(f->inode, mode, off, len);
+  return e ? e : vfs_fallocate(f, mode, off, len);
 }
 
 int64_t

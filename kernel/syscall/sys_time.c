@@ -1,4 +1,4 @@
-// sys_time.c -- clocks, sleeping, the interval timer; and going on with an interrupted call.
+// sys_time.c -- clocks, sleeping; and going on with an interrupted call.
 // Typical: a program's time in nanoseconds (usermem.c) / a deadline on clock_now's scale / time_sleep_until.
 #include "lib/string.h"
 #include "syscall/sys.h"
@@ -230,80 +230,4 @@ sys_time(const uint64_t *a)
   int e = a[0] ? user_out(a[0], &now, sizeof(now)) : 0;
 
   return e ? e : now;
-}
-
-// ---- the interval timer ITIMER_REAL
-
-struct itimer_ns {
-  uint64_t value, interval;
-};
-
-static struct itimer_ns
-itimer_now(struct proc *p)
-{
-  struct itimer_ns it = {0, 0};
-  uint64_t now = clock_now();
-
-  spin_acquire(&p->lock);
-  if(p->itimer_real.queued)
-    it.value = p->itimer_real.when > now ? p->itimer_real.when - now : 1; // due: not over
-  it.interval = p->itimer_interval;
-  spin_release(&p->lock);
-  return it;
-}
-
-// The timer's function takes p->lock, so that it must not be held while it is stopped.
-static void
-itimer_start(struct proc *p, struct itimer_ns it)
-{
-  timer_cancel(&p->itimer_real);
-  atomic_set(&p->itimer_interval, it.value ? it.interval : 0);
-  if(it.value)
-    timer_start(&p->itimer_real, deadline_after(it.value));
-}
-
-static int
-itimer_out(vaddr_t va, struct itimer_ns it)
-{
-  int e = user_timeval_out(va + offsetof(struct itimerval, interval), it.interval);
-
-  return e ? e : user_timeval_out(va + offsetof(struct itimerval, value), it.value);
-}
-
-// ITIMER_VIRTUAL and ITIMER_PROF are not built.
-int64_t
-sys_getitimer(const uint64_t *a)
-{
-  return (uint32_t)a[0] != ITIMER_REAL ? -EINVAL : itimer_out(a[1], itimer_now(current_proc()));
-}
-
-int64_t
-sys_setitimer(const uint64_t *a)
-{
-  struct itimer_ns new = {0, 0}, old;
-  int e = 0;
-
-  if((uint32_t)a[0] != ITIMER_REAL)
-    return -EINVAL;
-  if(a[1]) {
-    e = user_timeval(a[1] + offsetof(struct itimerval, interval), &new.interval);
-    if(e == 0)
-      e = user_timeval(a[1] + offsetof(struct itimerval, value), &new.value);
-  }
-  if(e)
-    return e;
-  old = itimer_now(current_proc());
-  itimer_start(current_proc(), new);
-  return a[2] ? itimer_out(a[2], old) : 0;
-}
-
-// The answer is in seconds, rounded, but never 0 for an alarm that is still to come.
-int64_t
-sys_alarm(const uint64_t *a)
-{
-  struct itimer_ns old = itimer_now(current_proc());
-  uint64_t left = (old.value + NSEC / 2) / NSEC;
-
-  itimer_start(current_proc(), (struct itimer_ns){(uint32_t)a[0] * NSEC, 0});
-  return left || !old.value ? left : 1;
 }

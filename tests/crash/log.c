@@ -119,21 +119,24 @@ by_asked(const void *a, const void *b)
 }
 
 // The write before it was flushed at some event; this one was asked for when that one was, and not flushed either.
-static void
-commits_early(struct log *l, struct fake_disk *d)
+int
+log_commits_early(struct fake_disk *d)
 {
+  int commits = 0;
+
   for(int i = 1; i < d->nwrites; i++) {
     struct fake_write *w = &d->write[i];
     int k = i - 1;
 
     if(!is_commit(w))
       continue;
-    l->commits++;
+    commits++;
     while(k > 0 && d->write[k - 1].durable == d->write[i - 1].durable)
       k--;
     w->asked = d->write[k].asked;
   }
   qsort(d->write, d->nwrites, sizeof(*d->write), by_asked);
+  return commits;
 }
 
 static uint64_t
@@ -172,7 +175,7 @@ load(struct reader *r, const unsigned char *p, uint64_t size, const char *path)
     at += sizeof(*c) + c->length;
   }
   if(r->control == CONTROL_EARLY_COMMIT)
-    commits_early(r->l, r->d);
+    log_commits_early(r->d);
   return true;
 }
 

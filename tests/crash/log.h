@@ -11,10 +11,11 @@ struct told {
 };
 struct log {
   struct told *told;
-  int ntold, writes, flushes, commits;
+  int ntold, writes, flushes;
 };
 // d->base is the image as it was at the start. Events are numbered as the fake disk numbers them. false: said why.
 // CONTROL_IGNORE_FLUSH: as if the disk did nothing on a flush. CONTROL_EARLY_COMMIT: as if every commit record had been sent
 // with the blocks of its transaction, before the flush between them.
 bool log_load(struct log *l, struct fake_disk *d, const char *path, enum control control);
 void log_free(struct log *l);
+int log_commits_early(struct fake_disk *d); // the last of these controls alone, on any recording: how many there were

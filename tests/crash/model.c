@@ -47,6 +47,7 @@ struct block {
 struct mfile {
   uint64_t size, ino; // ino 0: not known yet
   uint32_t last_meta, last_data_meta;
+  uint64_t mtime; // it was changed then or later: what an fsync promised
   bool preallocated;
   struct block *block;
 };
@@ -93,6 +94,16 @@ file_free(struct mfile *f)
   free(f->block);
 }
 
+static void
+seen_forget(struct model *m)
+{
+  for(int i = 0; i < PROCS_MAX; i++)
+    for(int k = 0; k < SLOTS; k++) {
+      free(m->seen[i][k].text);
+      m->seen[i][k] = (struct seen){0};
+    }
+}
+
 void
 model_free(struct model *m)
 {
@@ -109,6 +120,7 @@ model_free(struct model *m)
     free(p->floor_size);
     free(p);
   }
+  seen_forget(m);
   free(m);
 }
 
@@ -437,6 +449,8 @@ end_sync(struct model *m, struct mproc *p, const struct op *o, const struct fact
 
   switch(f->kind) {
   case OP_FSYNC:
+    if(f->phase == FACT_END)
+      w->mtime = f->ino;
     floor_raise(p, w->last_meta);
     file_settle(p, f->proc, f->file, 0, UINT64_MAX, f->op);
     break;
@@ -589,6 +603,7 @@ slot_see(struct look *l, int proc, int slot, uint32_t ino)
   struct seen *s = &l->m->seen[proc][slot];
   char text[FACT_PATH];
 
+  free(s->text);
   *s = (struct seen){.ino = ino, .type = NONE};
   if(ip == 0)
     return;
@@ -665,11 +680,7 @@ look(struct model *m, const struct image *im)
 {
   const char *bad;
 
-  for(int i = 0; i < PROCS_MAX; i++)
-    for(int k = 0; k < SLOTS; k++) {
-      free(m->seen[i][k].text);
-      m->seen[i][k] = (struct seen){0};
-    }
+  seen_forget(m);
   for(int i = 0; i < PROCS_MAX; i++)
     if(m->proc[i] && (bad = look_proc(m, im, i)) != 0)
       return bad;
@@ -892,6 +903,15 @@ block_check(struct model *m, const struct sector *whole, const unsigned char *p)
   return 0;
 }
 
+static uint64_t
+mtime_of(const struct image *im, const struct image_inode *ip)
+{
+  bool wide = im->inode_size > offsetof(struct image_inode, extra);
+  uint64_t sec = (int64_t)(int32_t)ip->mtime + (wide ? (uint64_t)(ip->mtime_extra & 3) << 32 : 0);
+
+  return sec * 1000000000 + (wide ? ip->mtime_extra >> 2 : 999999999);
+}
+
 static const char *
 file_check(struct model *m, const struct image *im, uint32_t proc, uint32_t file, uint32_t ino)
 {
@@ -903,6 +923,9 @@ file_check(struct model *m, const struct image *im, uint32_t proc, uint32_t file
 
   m->files++;
   m->bytes += size;
+  if(mtime_of(im, ip) < p->file[file].mtime)
+    return why(m, "file %u of process %u (inode %u) was changed %lu ns later than it says, and an fsync had returned",
+               file, proc, ino, (unsigned long)(p->file[file].mtime - mtime_of(im, ip)));
   for(uint64_t at = 0; at < size && bad == 0; at += IMAGE_BLOCK) {
     uint32_t block = image_map(im, ip, at / IMAGE_BLOCK);
     const struct block *b = p->file[file].block ? &p->file[file].block[at / IMAGE_BLOCK] : 0;

@@ -9,6 +9,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +109,16 @@ guest_fsync(void *ctx, void *file, int data_only)
   return errno_of(data_only ? fdatasync(fd_of(file)) : fsync(fd_of(file)));
 }
 
+static uint64_t
+guest_mtime(void *ctx, void *file)
+{
+  struct stat st;
+
+  if(fstat(fd_of(file), &st) < 0)
+    return 0;
+  return (uint64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
 static int
 guest_truncate(void *ctx, void *file, uint64_t size)
 {
@@ -132,12 +144,18 @@ guest_unmap(void *ctx, void *map, uint64_t len)
   munmap(map, len);
 }
 
-static int
-guest_store(void *ctx, void *map, const void *p, size_t n, uint64_t off)
-{
-  const unsigned char *from = p;
-  unsigned char *to = (unsigned char *)map + off;
+// A store into a hole for which the disk has no room is a SIGBUS at once.
+static sigjmp_buf store_failed;
 
+static void
+on_sigbus(int sig)
+{
+  siglongjmp(store_failed, 1);
+}
+
+static void __attribute__((noinline)) // what a jump out of it may spoil stays in there
+store_words(unsigned char *to, const unsigned char *from, size_t n)
+{
   while(n > 0) {
     if((uintptr_t)to % WORD == 0 && n >= WORD) {
       uint64_t word;
@@ -150,6 +168,14 @@ guest_store(void *ctx, void *map, const void *p, size_t n, uint64_t off)
       n--;
     }
   }
+}
+
+static int
+guest_store(void *ctx, void *map, const void *p, size_t n, uint64_t off)
+{
+  if(sigsetjmp(store_failed, 1))
+    return -ENOSPC;
+  store_words((unsigned char *)map + off, p, n);
   return 0;
 }
 
@@ -221,6 +247,7 @@ static const struct scene_ops guest_ops = {
     .close = guest_close,
     .write = guest_write,
     .fsync = guest_fsync,
+    .mtime = guest_mtime,
     .truncate = guest_truncate,
     .fallocate = guest_fallocate,
     .map = guest_map,
@@ -242,6 +269,7 @@ process(uint32_t proc, uint64_t seed, unsigned ops, uint64_t quota)
 {
   static struct scenes s;
 
+  signal(SIGBUS, on_sigbus);
   scenes_init(&s, &guest_ops, 0, proc, seed, quota);
   scenes_run(&s, ops);
   scenes_close(&s);

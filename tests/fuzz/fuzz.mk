@@ -1,12 +1,16 @@
 # Fuzzers: clang's libFuzzer under ASan and UBSan. `make test` runs each for seconds, `make fuzz` for FUZZ_SECONDS.
 # What they find new is kept in build/fuzz/corpus-NAME, and what breaks them as build/fuzz/NAME-crash-*.
-FUZZERS := fuzz_ext3 fuzz_elf fuzz_replay
+FUZZERS := fuzz_ext3 fuzz_write fuzz_elf fuzz_replay
 FUZZ_SECONDS ?= 3600
 FUZZ_CC  ?= clang
 FUZZ_FLAGS = $(HOST_COMMON) -O2 -fsanitize=fuzzer,address,undefined -fsanitize-coverage-allowlist=tests/fuzz/coverage.list -fno-sanitize-recover=undefined -Wno-unknown-warning-option
 
 fuzz_ext3_SRC = tests/fuzz/fuzz_ext3.c $(FS_HOST) build/fuzz/ext3.img
 fuzz_ext3_LIBS := -lpthread
+fuzz_write_SRC = tests/fuzz/fuzz_write.c $(addprefix tests/host/,fake_disk.c no_programs.c fake_frames.c fake_thread.c) $(MMLOW_MM) \
+  $(HOST_CORE) $(wildcard kernel/fs/*.c) $(wildcard kernel/fs/ext3/*.c) $(wildcard kernel/fs/journal/*.c) kernel/fs/devfs/blkfile.c \
+  kernel/dev/blk.c kernel/lib/radix.c kernel/lib/rbtree.c kernel/lib/bitmap.c kernel/lib/fmt.c build/fuzz/write.img
+fuzz_write_LIBS := -lpthread -Wl,--wrap=journal_start
 fuzz_replay_SRC = tests/fuzz/fuzz_replay.c tests/host/journal_world.c $(JOURNAL_HOST)
 fuzz_replay_LIBS := -lpthread
 fuzz_elf_SRC = tests/fuzz/fuzz_elf.c kernel/proc/elf.c
@@ -22,6 +26,10 @@ $(foreach t,$(FUZZERS),$(eval $(call fuzzer,$(t))))
 build/fuzz/ext3.img: tests/fuzz/image
 	@mkdir -p build/fuzz
 	@tests/fuzz/image $@
+
+build/fuzz/write.img: tests/fuzz/image
+	@mkdir -p build/fuzz
+	@tests/fuzz/image $@ journal
 
 .PHONY: fuzz
 fuzz: $(FUZZERS:%=build/fuzz/%) ## run each fuzzer for FUZZ_SECONDS=3600 seconds

@@ -1,6 +1,6 @@
 // diskabort.c -- a second disk, /dev/vdb with an ext3 of its own, that fails under its file system: metadata that cannot be
 // read, a journal that cannot be written. Only errors come of it: no panic, no wait without end, and the root disk goes on.
-// Run by `tests/run -s disk`, which brings the disk and has it repaired afterwards.
+// Run by `tests/run -s writeback`, which brings the disk and has it repaired afterwards.
 #include "disk.h"
 #include <sys/mount.h>
 #include <sys/statvfs.h>

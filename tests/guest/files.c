@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
@@ -127,13 +128,35 @@ TEST(unlinked_file_lives_while_open)
   expect_eq(c, 'k');
 }
 
-TEST(root_disk_is_read_only)
+// The root is remounted for reading, and for writing again. While a file is open for writing it cannot be.
+TEST(remounted_read_only)
 {
+  struct timespec now[2] = {{1, 0}, {1, 0}};
+  int fd, busy = 0;
+
   only_here();
-  expect_errno(open("/etc/passwd", O_RDWR), EROFS);
+  close(open("/remount", O_CREAT | O_RDWR, 0600));
+  fd = open("/remount", O_RDWR);
+  need(fd >= 0 && write(fd, "kept", 4) == 4);
+  expect_errno(mount(0, "/", 0, MS_REMOUNT | MS_RDONLY, 0), EBUSY);
+  expect(write(fd, "too", 3) == 3);
+  close(fd);
+  while(mount(0, "/", 0, MS_REMOUNT | MS_RDONLY, 0) != 0 && errno == EBUSY && busy++ < 100) // others of this machine
+    usleep(20000);
+  errno = 0;
+  fd = open("/etc/passwd", O_RDWR);
+  need(fd < 0 && errno == EROFS);
   expect_errno(open("/newfile", O_CREAT | O_RDWR, 0600), EROFS);
   expect_errno(mkdir("/newdir", 0755), EROFS);
   expect_errno(unlink("/etc/passwd"), EROFS);
+  expect_errno(rename("/remount", "/x"), EROFS);
+  expect_errno(chmod("/remount", 0777), EROFS);
+  expect_errno(truncate("/remount", 0), EROFS);
+  expect_errno(utimensat(AT_FDCWD, "/remount", now, 0), EROFS);
+  expect(mount(0, "/", 0, MS_REMOUNT, 0) == 0);
+  fd = open("/remount", O_RDWR);
+  char text[8] = {0};
+  expect(fd >= 0 && read(fd, text, 8) == 7 && strcmp(text, "kepttoo") == 0 && unlink("/remount") == 0);
 }
 
 TEST(dup_shares_the_offset)

@@ -11,3 +11,7 @@ HOST_TESTS += vfs_ext3_tsan
 vfs_ext3_tsan_SRC = $(vfs_ext3_SRC)
 vfs_ext3_tsan_BASE = $(HOST_TSAN_FLAGS)
 vfs_ext3_tsan_LIBS = $(DISK_LIBS)
+# Random calls, and Linux makes the same.
+HOST_TESTS += disk_random
+disk_random_SRC = $(addprefix tests/host/,disk_random_test.c vfs_oracle.c) $(DISK_HOST)
+disk_random_LIBS = $(DISK_LIBS)

@@ -10,9 +10,10 @@
 #include <string.h>
 #include "ext3_image.h"
 
-enum { DIRECT = 12, SECTORS = IMAGE_BLOCK / 512, SMALL_INODE = 128, EXTRA_NOW = 32, FAST_LINK = 60, ENTRY_HEAD = 8 };
-enum { STATE_CLEAN = 1, INCOMPAT_RECOVER = 4, JOURNAL_ERRNO = 0x20, JOURNAL_START = 0x1c, REF_MAX = 32000 };
-enum { FLAG_BAD = 0x1000 | 0x80000 | 0x10000000, ROOM_NAMES = 64 }; // hashed, extents, inline data: not made by us
+enum { DIRECT = 12, SECTORS = IMAGE_BLOCK / 512, SMALL_INODE = 128, FAST_LINK = 60, ENTRY_HEAD = 8 };
+enum { STATE_CLEAN = 1, INCOMPAT_RECOVER = 4, JOURNAL_ERRNO = 0x20, JOURNAL_START = 0x1c };
+enum { ROOM_NAMES = 64, FLAG_FIXED = 0x30 };       // immutable, append-only
+enum { FLAG_BAD = 0x1000 | 0x80000 | 0x10000000 }; // hashed, extents, inline data: not made by us
 static const uint8_t entry_type[16] = {[IMAGE_REG] = 1,  [IMAGE_DIR] = 2,  [IMAGE_CHR] = 3, [IMAGE_BLK] = 4,
                                        [IMAGE_FIFO] = 5, [IMAGE_SOCK] = 6, [IMAGE_LNK] = 7};
 
@@ -141,16 +142,17 @@ own_inode(struct fsck *f, uint32_t ino, const struct image_inode *ip)
 static void
 check_link(struct fsck *f, uint32_t ino, const struct image_inode *ip)
 {
-  char text[IMAGE_BLOCK];
+  const char *text = ip->sectors ? image_block(&f->im, ip->block[0]) : (const void *)ip->block;
+  size_t room = ip->sectors ? IMAGE_BLOCK : FAST_LINK;
 
-  if(image_link_text(&f->im, ip, text, sizeof(text)) < 0 || strlen(text) != ip->size)
-    found(f, "inode %u: a symlink of %u bytes with %u sectors has no such text", ino, ip->size, ip->sectors);
+  if(ip->sectors && (ip->block[0] == 0 || ip->block[0] >= f->im.super->blocks))
+    found(f, "inode %u: a symlink with block %u", ino, ip->block[0]);
+  else if(ip->size == 0 || ip->size >= room || strnlen(text, room) != ip->size)
+    found(f, "inode %u: a symlink of %u bytes has another text", ino, ip->size);
   if(ip->sectors) {
     own_inode(f, ino, ip);
     if(f->last != 1 || f->mine != 1)
       found(f, "inode %u: a symlink has %lu blocks", ino, (unsigned long)f->mine);
-  } else if(ip->block[IMAGE_POINTERS - 1] >> 24) {
-    found(f, "inode %u: the text of a symlink has no end", ino);
   }
 }
 
@@ -193,6 +195,8 @@ check_used(struct fsck *f, uint32_t ino, const struct image_inode *ip)
     found(f, "inode %u is in use and has a time of deletion", ino);
   if(ip->flags & FLAG_BAD)
     found(f, "inode %u: flags %#x", ino, ip->flags);
+  if(ip->flags & FLAG_FIXED && image_type(ip) != IMAGE_REG && image_type(ip) != IMAGE_DIR)
+    found(f, "inode %u: a special file or symlink with flags %#x", ino, ip->flags);
   if(ip->acl || ip->acl_high || ip->faddr || ip->sectors_high)
     found(f, "inode %u: attributes or high words that we never make", ino);
   if(f->im.inode_size > SMALL_INODE && (ip->extra < 4 || ip->extra % 4 || ip->extra > f->im.inode_size - SMALL_INODE))
@@ -272,6 +276,8 @@ check_dots(struct dir *d, const struct image_entry *e)
     found(d->f, "directory %u: entry %u is '%.*s'", d->ino, n, e->name_len, e->name);
   if(n >= 2 && dots)
     found(d->f, "directory %u: a dot entry at place %u", d->ino, n);
+  if(n < 2 && e->rec_len > ENTRY_HEAD + n + 1 && e->name[n + 1] != 0)
+    found(d->f, "directory %u: the name of entry %u has no 0 behind it", d->ino, n);
   if(n == 0 && e->ino != d->ino)
     found(d->f, "directory %u: '.' is %u", d->ino, e->ino);
   if(n == 1)

@@ -26,9 +26,13 @@ super_check(const struct image *im)
     return "features are not the ones that we make";
   if(s->blocks == 0 || (uint64_t)s->blocks * IMAGE_BLOCK > im->size)
     return "more blocks than the image has";
-  if(s->blocks_per_group == 0 || s->blocks_per_group > PER_BITMAP || s->inodes_per_group == 0 ||
-     s->inodes_per_group > PER_BITMAP)
+  if(s->blocks_per_group == 0 || s->blocks_per_group > PER_BITMAP || s->frags_per_group != s->blocks_per_group ||
+     s->inodes_per_group == 0 || s->inodes_per_group > PER_BITMAP)
     return "groups of an impossible size";
+  if(s->revision != 1 || s->reserved > s->blocks / 2)
+    return "an unknown revision, or more reserved blocks than there can be";
+  if(s->first_ino != IMAGE_FIRST)
+    return "the first ordinary inode is not 11";
   if(s->inode_size != SMALL_INODE && s->inode_size != 2 * SMALL_INODE)
     return "inodes of an unknown size";
   return 0;

@@ -199,7 +199,6 @@ pmap_enter(struct pmap *pm, vaddr_t va, struct page *pg, int prot)
   e->pg = e->tlb = pg;
   e->prot |= prot;
   e->tlb_prot |= e->prot;
-  e->used = true;
   pthread_mutex_unlock(&pm->mutex);
 }
 
@@ -221,7 +220,7 @@ pmap_try_replace(struct pmap *pm, vaddr_t va, struct page *pg, int prot)
       table_find(pm, va)->n++;
       pm->entries++;
     }
-    *e = (struct entry){.pg = pg, .prot = prot, .tlb = pg, .tlb_prot = prot, .used = true};
+    *e = (struct entry){.pg = pg, .prot = prot, .tlb = pg, .tlb_prot = prot};
   }
   pthread_mutex_unlock(&pm->mutex);
   return alone;
@@ -302,6 +301,19 @@ pmap_used(struct pmap *pm, vaddr_t va)
   used = e && e->pg && e->used;
   if(e)
     e->used = false;
+  pthread_mutex_unlock(&pm->mutex);
+  return used;
+}
+
+bool
+pmap_young(struct pmap *pm, vaddr_t va)
+{
+  struct entry *e;
+  bool used;
+
+  pthread_mutex_lock(&pm->mutex);
+  e = entry_of(pm, va);
+  used = e && e->pg && e->used;
   pthread_mutex_unlock(&pm->mutex);
   return used;
 }

@@ -144,6 +144,25 @@ regions_match(struct mproc *p)
   same(p->as->nregions, m_regions(p));
 }
 
+// Private memory that may be written counts as promised, and keeps the mark.
+static int
+m_flags(int prot, int flags)
+{
+  return (prot & PROT_W) && !(flags & REGION_SHARED) ? flags | REGION_ACCOUNT : flags;
+}
+
+// Pages that must be counted as promised.
+static uint64_t
+m_promised(void)
+{
+  uint64_t n = OBJ_PAGES; // the object without a store
+
+  for(int k = 0; k < PROCS; k++)
+    for(int i = 0; procs[k].as && i < PAGES; i++)
+      n += procs[k].page[i].mapped && (procs[k].page[i].flags & REGION_ACCOUNT);
+  return n;
+}
+
 static bool
 m_any(const struct mproc *p, int lo, int hi)
 {
@@ -212,6 +231,7 @@ check_all(void)
   }
   for(int k = 0; k < OBJS; k++)
     mobj_check(objs[k]);
+  same(vm_committed(), m_promised());
 }
 
 // A call returned r where the model expects `want`. true: it did what was asked; false: it did nothing.
@@ -269,7 +289,7 @@ op_map(struct mproc *p, int lo, int hi)
     if(lo + i < 0 || lo + i >= PAGES)
       continue;
     m_clear(&p->page[lo + i]);
-    p->page[lo + i] = (struct mpage){true, rq.prot, rq.maxprot, rq.flags, obj, rq.pgoff + i, 0};
+    p->page[lo + i] = (struct mpage){true, rq.prot, rq.maxprot, m_flags(rq.prot, rq.flags), obj, rq.pgoff + i, 0};
   }
   trim(p);
 }
@@ -301,8 +321,11 @@ op_protect(struct mproc *p, int lo, int hi)
   if(r == -ENOMEM && short_of_memory)
     return;
   same(r, want);
-  for(int i = lo; i < end; i++)
+  for(int i = lo; i < end; i++) {
+    if(!(p->page[i].prot & PROT_W))
+      p->page[i].flags = m_flags(prot, p->page[i].flags);
     p->page[i].prot = prot;
+  }
 }
 
 static void
@@ -545,7 +568,7 @@ op_brk(struct mproc *p)
   if(end < old)
     m_unmap(p, max(end, start), old);
   for(int i = old; i < end; i++)
-    p->page[i] = (struct mpage){true, PROT_R | PROT_W, RWX, REGION_HEAP, NONE, 0, 0};
+    p->page[i] = (struct mpage){true, PROT_R | PROT_W, RWX, REGION_HEAP | REGION_ACCOUNT, NONE, 0, 0};
 }
 
 static void
@@ -723,7 +746,7 @@ setup(uint64_t seed)
       memset(bytes[k][i], i + k * 64 + 1, PAGE_SIZE);
     memcpy(store[k].disk, bytes[k], OBJ_PAGES * PAGE_SIZE);
   }
-  objs[SHM] = shm_create(OBJ_PAGES * PAGE_SIZE);
+  objs[SHM] = shm_create(OBJ_PAGES * PAGE_SIZE, true);
   procs[0].as = aspace_create();
   procs[0].as->mmap_top = va_of(PAGES);
   procs[0].as->brk_start = procs[0].as->brk = va_of(60) + 100;
@@ -764,6 +787,7 @@ run(uint64_t seed, bool hostile)
   verify_all();
   check_all();
   teardown();
+  same(vm_committed(), 0);
   same(fake_frames_free(), before);
 }
 

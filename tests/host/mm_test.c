@@ -428,7 +428,7 @@ TEST(partial_copies_say_how_much)
 TEST(futex_words)
 {
   struct aspace *as = begin();
-  struct mobj *shm = shm_create(4 * PAGE_SIZE);
+  struct mobj *shm = shm_create(4 * PAGE_SIZE, true);
   const void *o1, *o2;
   uint64_t off1, off2;
   uint32_t v = 0;
@@ -459,7 +459,7 @@ TEST(futex_words)
 TEST(advice)
 {
   struct aspace *as = begin(), *child;
-  struct mobj *shm = shm_create(8 * PAGE_SIZE);
+  struct mobj *shm = shm_create(8 * PAGE_SIZE, true);
   uint8_t vec[8];
   vaddr_t hi = AT + 8 * PAGE_SIZE;
 
@@ -552,138 +552,12 @@ TEST(sync_reports_and_goes_on)
   no_leak();
 }
 
-// ---- every allocation fails once
-
-static struct store fail_store;
-
-static struct aspace *
-fail_scene(void)
-{
-  struct aspace *as = aspace_create();
-
-  as->brk_start = as->brk = AT + 900 * PAGE_SIZE;
-  map_at(as, AT, 600, RW, 0, 0);
-  map_at(as, AT + 600 * PAGE_SIZE, 40, RW, 0, &fail_store.obj);
-  for(int i = 0; i < 640; i += 37)
-    poke(as, AT + i * PAGE_SIZE, i);
-  return as;
-}
-
-static bool
-fail_scene_same(struct aspace *as)
-{
-  bool ok = as->nregions == 2 && as->total_pages == 640;
-
-  for(int i = 0; i < 640; i += 37)
-    ok = ok && peek(as, AT + i * PAGE_SIZE) == (i & 255);
-  return ok;
-}
-
-static int
-try_fork(struct aspace *as)
-{
-  struct aspace *child;
-  int r = aspace_fork(as, &child);
-
-  if(r == 0) {
-    aspace_check(child);
-    aspace_unuse(child);
-  }
-  return r;
-}
-
-static int
-try_map(struct aspace *as)
-{
-  return map_at(as, AT + 10 * PAGE_SIZE, 20, PROT_R, 0, 0);
-}
-
-static int
-try_unmap(struct aspace *as)
-{
-  return aspace_unmap(as, AT + 10 * PAGE_SIZE, AT + 620 * PAGE_SIZE);
-}
-
-static int
-try_protect(struct aspace *as)
-{
-  return aspace_protect(as, AT + 10 * PAGE_SIZE, AT + 20 * PAGE_SIZE, PROT_R, false);
-}
-
-static int
-try_remap(struct aspace *as)
-{
-  vaddr_t at;
-
-  return aspace_remap(as, AT, 600 * PAGE_SIZE, 600 * PAGE_SIZE, REMAP_MAYMOVE | REMAP_FIXED, AT * 7 + 33 * PAGE_SIZE,
-                      &at);
-}
-
-static int
-try_brk(struct aspace *as)
-{
-  return aspace_brk(as, as->brk + PAGE_SIZE) == as->brk_start ? -ENOMEM : 0;
-}
-
-static int
-try_store(struct aspace *as)
-{
-  return poke(as, AT + 5 * PAGE_SIZE, 1);
-}
-
-static int
-try_load(struct aspace *as)
-{
-  int r = peek(as, AT + 639 * PAGE_SIZE);
-
-  return min(r, 0);
-}
-
-static int
-try_flags(struct aspace *as)
-{
-  return aspace_advise(as, AT + 10 * PAGE_SIZE, AT + 20 * PAGE_SIZE, 1);
-}
-
-static void
-fail_each(const char *name, int (*op)(struct aspace *), bool all)
-{
-  int failed = 0;
-
-  for(int n = 1;; n++) {
-    struct aspace *as = begin();
-    int r;
-
-    aspace_unuse(as);
-    store_init(&fail_store, 64);
-    as = fail_scene();
-    kmem_drain();
-    frame_fail_after(n, all);
-    r = op(as);
-    frame_fail_after(0, false);
-    if(r != 0 && r != -ENOMEM)
-      test_fail(__FILE__, __LINE__, "%s, allocation %d: %d", name, n, r);
-    aspace_check(as);
-    if(r == -ENOMEM && !fail_scene_same(as))
-      test_fail(__FILE__, __LINE__, "%s, allocation %d: something changed", name, n);
-    aspace_unuse(as);
-    mobj_put(&fail_store.obj);
-    store_done(&fail_store);
-    expect_eq(fake_frames_free(), frames_before);
-    failed += r == -ENOMEM;
-    if(r == 0 && (all || n > 200))
-      break;
-  }
-  if(all && failed == 0)
-    test_fail(__FILE__, __LINE__, "%s allocated nothing", name);
-}
-
 // ---- objects in memory: pages set aside, and who may write
 
 TEST(pages_set_aside_show_when_the_object_grows)
 {
   struct aspace *as = begin();
-  struct mobj *obj = shm_create(2 * PAGE_SIZE);
+  struct mobj *obj = shm_create(2 * PAGE_SIZE, true);
 
   expect_eq(map_at(as, AT, 8, RW, REGION_SHARED, obj), 0);
   expect_eq(shm_reserve(obj, 1), 0);
@@ -713,7 +587,7 @@ TEST(pages_set_aside_show_when_the_object_grows)
 TEST(writing_through_mappings_can_be_denied)
 {
   struct aspace *as = begin();
-  struct mobj *obj = shm_create(4 * PAGE_SIZE);
+  struct mobj *obj = shm_create(4 * PAGE_SIZE, true);
   struct map_request ro = {.addr = AT, .len = PAGE_SIZE, .prot = PROT_R, .maxprot = PROT_R, .flags = REGION_SHARED};
   struct aspace *child;
   vaddr_t got;
@@ -739,18 +613,164 @@ TEST(writing_through_mappings_can_be_denied)
   no_leak();
 }
 
-TEST(every_allocation_fails_once)
-{
-  static const struct {
-    const char *name;
-    int (*op)(struct aspace *);
-  } ops[] = {{"fork", try_fork},       {"map", try_map},     {"unmap", try_unmap},
-             {"protect", try_protect}, {"remap", try_remap}, {"brk", try_brk},
-             {"store", try_store},     {"load", try_load},   {"advise", try_flags}};
+// ---- promises
 
-  for(unsigned i = 0; i < array_len(ops); i++) {
-    fail_each(ops[i].name, ops[i].op, true);
-    fail_each(ops[i].name, ops[i].op, false);
+TEST(promises_are_counted_and_refused)
+{
+  struct aspace *as = begin(), *child;
+  uint64_t limit;
+  struct mobj *obj;
+
+  expect_eq(vm_committed(), 0);
+  expect_eq(map_at(as, AT, 100, PROT_R, 0, 0), 0);
+  expect_eq(map_at(as, AT + STRETCH, 100, RW, REGION_NORESERVE, 0), 0);
+  expect_eq(vm_committed(), 0);
+  expect_eq(aspace_protect(as, AT, AT + 10 * PAGE_SIZE, RW, false), 0);
+  expect_eq(vm_committed(), 10);
+  expect_eq(aspace_protect(as, AT, AT + 5 * PAGE_SIZE, PROT_R, false), 0);
+  expect_eq(vm_committed(), 10); // its pages are still there
+  expect_eq(aspace_protect(as, AT, AT + 10 * PAGE_SIZE, RW, false), 0);
+  expect_eq(vm_committed(), 10);
+  obj = shm_create(7 * PAGE_SIZE, true);
+  expect_eq(vm_committed(), 17);
+  mobj_put(obj);
+  obj = shm_create(7 * PAGE_SIZE, false);
+  expect_eq(shm_reserve(obj, 3), 0);
+  expect_eq(vm_committed(), 11);
+  mobj_truncate(obj, PAGE_SIZE);
+  expect_eq(vm_committed(), 10);
+
+  vm_overcommit = OVERCOMMIT_NEVER;
+  limit = vm_commit_limit();
+  expect_eq(limit, frames_total() / 2);
+  vm_overcommit_kbytes = 4 * 400;
+  expect_eq(vm_commit_limit(), 400);
+  expect_eq(map_at(as, AT + 2 * STRETCH, 391, RW, 0, 0), -ENOMEM);
+  expect_eq(map_at(as, AT + 2 * STRETCH, 391, PROT_R, 0, 0), 0);
+  expect_eq(aspace_protect(as, AT + 2 * STRETCH, AT + 2 * STRETCH + 391 * PAGE_SIZE, RW, false), -ENOMEM);
+  expect_eq(aspace_unmap(as, AT + 2 * STRETCH, AT + 3 * STRETCH), 0);
+  expect_eq(map_at(as, AT + 2 * STRETCH, 300, RW, REGION_NORESERVE, 0), 0); // not waived any more
+  expect_eq(vm_committed(), 310);
+  expect_eq(aspace_fork(as, &child), -ENOMEM);
+  expect_eq(vm_committed(), 310);
+  vm_overcommit_kbytes = 4 * 310;
+  expect_eq(shm_reserve(obj, 0), -ENOMEM);
+  vm_overcommit = OVERCOMMIT_ALWAYS;
+  expect_eq(aspace_fork(as, &child), 0);
+  expect_eq(map_at(as, AT + (1ull << 40), 1ull << 30, RW, 0, 0), 0);
+  aspace_unuse(child);
+  end(as);
+  mobj_put(obj);
+  expect_eq(vm_committed(), 0);
+  vm_overcommit = OVERCOMMIT_GUESS;
+  vm_overcommit_kbytes = 0;
+  no_leak();
+}
+
+// ---- what was stored to, and touched
+
+static struct page_state
+state_at(struct aspace *as, vaddr_t va)
+{
+  struct page_state st;
+
+  rw_read(&as->lock);
+  aspace_page_state(as, region_find(as, va), va, &st);
+  rw_read_release(&as->lock);
+  return st;
+}
+
+static bool
+soft(struct aspace *as, vaddr_t va)
+{
+  return state_at(as, va).soft_dirty;
+}
+
+// With `hostile` the machine forgets entries: that must not look like "not stored to".
+static void
+soft_dirty_round(bool hostile)
+{
+  struct aspace *as = begin(), *child;
+  bool expected[64] = {0};
+  vaddr_t at;
+
+  fake_pmap_seed(hostile ? 99 : 0);
+  expect_eq(map_at(as, AT, 64, RW, 0, 0), 0);
+  for(int i = 0; i < 40; i++)
+    expect_eq(poke(as, AT + i * PAGE_SIZE, i), 0);
+  expect(soft(as, AT) && soft(as, AT + 50 * PAGE_SIZE));
+  aspace_soft_clear(as);
+  aspace_check(as);
+  for(int i = 0; i < 64; i++)
+    expect(!soft(as, AT + i * PAGE_SIZE));
+  srandom(hostile);
+  for(int n = 0; n < 300; n++) {
+    int i = random() % 64;
+
+    if(random() % 4 == 0) {
+      expect_eq(poke(as, AT + i * PAGE_SIZE + 1, n), 0);
+      expected[i] = true;
+    } else if(random() % 8 == 0) {
+      expect_eq(copyout(as, AT + i * PAGE_SIZE + 2, &n, 1, 0), 0);
+      expected[i] = true;
+    } else {
+      expect(peek(as, AT + i * PAGE_SIZE) >= 0);
+    }
+    for(int k = 0; k < 64; k++)
+      if(soft(as, AT + k * PAGE_SIZE) != expected[k])
+        test_fail(__FILE__, __LINE__, "step %d page %d: soft-dirty %d", n, k, !expected[k]);
+    if(n % 50 == 0)
+      aspace_check(as);
+    if(n % 100 == 99) {
+      aspace_soft_clear(as);
+      memset(expected, 0, sizeof expected);
+    }
   }
+  aspace_soft_clear(as);
+  expect_eq(aspace_fork(as, &child), 0);
+  expect_eq(poke(child, AT, 1), 0);
+  expect(soft(child, AT) && !soft(as, AT) && !soft(child, AT + PAGE_SIZE));
+  expect_eq(poke(as, AT, 1), 0);
+  expect(soft(as, AT));
+  aspace_check(child);
+  aspace_unuse(child);
+  aspace_soft_clear(as);
+  expect_eq(aspace_remap(as, AT, 4 * PAGE_SIZE, 4 * PAGE_SIZE, REMAP_MAYMOVE | REMAP_FIXED, AT + STRETCH, &at), 0);
+  expect(soft(as, at) && !soft(as, AT + 5 * PAGE_SIZE)); // what moved is new there
+  fake_pmap_seed(0);
+  end(as);
+  no_leak();
+}
+
+TEST(stores_are_noticed)
+{
+  soft_dirty_round(false);
+  soft_dirty_round(true);
+}
+
+TEST(neighbours_come_as_old)
+{
+  struct aspace *as = begin();
+  struct mobj *obj = shm_create(40 * PAGE_SIZE, true);
+  int there = 0, used = 0;
+
+  for(int i = 0; i < 40; i++)
+    expect_eq(shm_reserve(obj, i), 0);
+  expect_eq(map_at(as, AT, 64, PROT_R, REGION_SHARED, obj), 0);
+  expect_eq(peek(as, AT + 35 * PAGE_SIZE), 0);
+  for(int i = 0; i < 64; i++) {
+    struct page_state st = state_at(as, AT + i * PAGE_SIZE);
+
+    there += st.present;
+    used += st.used;
+    expect(!st.present || (i >= 32 && i < 40)); // aligned, and not past the end
+  }
+  expect_eq(there, 8);
+  expect_eq(used, 1);
+  expect_eq(mobj_entered(obj, 36), 1);
+  expect_eq(mobj_entered(obj, 31), 0);
+  mobj_check(obj);
+  end(as);
+  mobj_put(obj);
   no_leak();
 }

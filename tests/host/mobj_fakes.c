@@ -80,6 +80,12 @@ pmap_used(struct pmap *pm, vaddr_t va)
   return was;
 }
 
+struct page *
+pmap_peek(struct pmap *pm, vaddr_t va, int *prot, bool *dirty)
+{
+  return pm->page[nr(va)];
+}
+
 void
 shootdown_begin(struct shootdown *sd, struct pmap *pm)
 {

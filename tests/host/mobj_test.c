@@ -394,7 +394,7 @@ TEST(shm_keeps_what_was_written)
   struct page *pg;
 
   begin(false);
-  obj = shm_create(100 * PAGE_SIZE);
+  obj = shm_create(100 * PAGE_SIZE, true);
   for(int i = 0; i < 40; i++)
     expect_eq(look(obj, i), 0);
   expect_eq(obj->npages, 40); // nothing read ahead

@@ -205,6 +205,14 @@ seal_map(struct file *f, struct mobj *obj, int prot, int *maxprot, bool *claimed
   return 0;
 }
 
+uint64_t vm_overcommit, vm_mmap_min = MMAP_MIN;
+
+bool
+commit_allows(const struct aspace *as, uint64_t pages)
+{
+  return pages < 1ull << 40;
+}
+
 void
 mobj_unclaim_write(struct mobj *obj)
 {
@@ -212,7 +220,7 @@ mobj_unclaim_write(struct mobj *obj)
 }
 
 struct mobj *
-shm_create(uint64_t size)
+shm_create(uint64_t size, bool promise)
 {
   refs++;
   return &object;

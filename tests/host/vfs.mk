@@ -1,6 +1,5 @@
 # namei, dcache, inodes, files, pipes, tmpfs over the page cache; Linux itself is the oracle where this runs as root
-VFS_FS := $(addprefix kernel/fs/,uio.c inode.c dcache.c dname.c namei.c names.c attr.c open.c file.c anonfile.c epoll.c filelock.c data.c direct.c seal.c writeback.c mount.c pipe.c poll.c \
-  tmpfs/tmpfs.c tmpfs/dir.c tmpfs/falloc.c)
+VFS_FS := $(filter-out kernel/fs/bcache.c,$(wildcard kernel/fs/*.c)) $(wildcard kernel/fs/tmpfs/*.c)
 HOST_TESTS += vfs
 vfs_SRC := $(addprefix tests/host/,vfs_test.c vfs_race_test.c vfs_fakes.c vfs_tmpfs.c vfs_oracle.c mobj_fakes.c fake_frames.c fake_thread.c) $(VFS_FS) $(MMLOW_MM) \
   $(HOST_CORE) kernel/lib/radix.c kernel/lib/errseq.c kernel/lib/rbtree.c kernel/lib/fmt.c

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "vfs_oracle.h"
 
@@ -46,6 +47,13 @@ oracle_end(void)
   close(old_root);
   snprintf(command, sizeof command, "rm -rf %s", dir);
   if(system(command) != 0)
+    abort();
+}
+
+void
+oracle_leave(bool leave)
+{
+  if(leave ? fchdir(old_root) != 0 || chroot(".") != 0 : chroot(dir) != 0 || chdir("/") != 0)
     abort();
 }
 
@@ -109,12 +117,56 @@ oracle_truncate(const char *path, uint64_t size)
   return result(truncate(path, size));
 }
 
-static uint64_t
-sum_bytes(uint64_t sum, const unsigned char *p, size_t n)
+uint64_t
+oracle_sum(uint64_t sum, const unsigned char *p, uint64_t n)
 {
   while(n--)
     sum = sum * 31 + *p++;
   return sum;
+}
+
+int
+oracle_part(uint64_t size, int n, uint64_t *lo, uint64_t *hi)
+{
+  enum { BLOCK = 4096, AROUND = 8 * BLOCK, WHOLE = 1 << 19 };
+  // where the first block under one, two and three indirect blocks lies
+  static const uint64_t at[] = {12 * BLOCK, 1036 * BLOCK, (1036 + (1ull << 20)) * BLOCK};
+  const int parts = sizeof at / sizeof at[0];
+
+  if(n > parts || (size <= WHOLE && n > 0))
+    return 0;
+  *lo = n < parts ? at[n] - AROUND : size - AROUND;
+  *hi = n < parts ? at[n] + AROUND : size;
+  if(size <= WHOLE)
+    *lo = 0, *hi = size;
+  *lo = *lo < size ? *lo : size;
+  *hi = *hi < size ? *hi : size;
+  return 1;
+}
+
+static uint64_t
+sum_file(int fd, uint64_t size)
+{
+  static unsigned char buf[1 << 16];
+  uint64_t lo, hi, sum = 0;
+  ssize_t n;
+
+  for(int i = 0; oracle_part(size, i, &lo, &hi); i++)
+    for(; lo < hi && (n = pread(fd, buf, hi - lo < sizeof buf ? hi - lo : sizeof buf, lo)) > 0; lo += n)
+      sum = oracle_sum(sum, buf, n);
+  return sum;
+}
+
+static void
+fill_stat(const struct stat *st, struct oracle_stat *out)
+{
+  *out = (struct oracle_stat){.mode = st->st_mode,
+                              .nlink = st->st_nlink,
+                              .uid = st->st_uid,
+                              .gid = st->st_gid,
+                              .size = S_ISDIR(st->st_mode) ? 0 : st->st_size,
+                              .rdev = (uint64_t)major(st->st_rdev) << 32 | minor(st->st_rdev),
+                              .mtime = st->st_mtime};
 }
 
 int
@@ -127,14 +179,11 @@ oracle_stat(const char *path, bool follow, struct oracle_stat *out)
 
   if((follow ? stat(path, &st) : lstat(path, &st)) != 0)
     return -errno;
-  *out = (struct oracle_stat){.mode = st.st_mode, .nlink = st.st_nlink, .size = st.st_size};
-  if(S_ISDIR(st.st_mode))
-    out->size = 0;
+  fill_stat(&st, out);
   if(S_ISLNK(st.st_mode) && (n = readlink(path, (char *)buf, sizeof buf)) > 0)
-    out->sum = sum_bytes(0, buf, n);
+    out->sum = oracle_sum(0, buf, n);
   if(S_ISREG(st.st_mode) && (fd = open(path, O_RDONLY)) >= 0) {
-    while((n = read(fd, buf, sizeof buf)) > 0)
-      out->sum = sum_bytes(out->sum, buf, n);
+    out->sum = sum_file(fd, st.st_size);
     close(fd);
   }
   return 0;
@@ -150,7 +199,95 @@ oracle_names(const char *path, uint64_t *sum)
   if(!d)
     return -errno;
   for(*sum = 0; (e = readdir(d)) != 0; n++)
-    *sum += sum_bytes(1, (unsigned char *)e->d_name, strlen(e->d_name)) * 7 + e->d_type;
+    *sum += oracle_sum(1, (unsigned char *)e->d_name, strlen(e->d_name)) * 7 + e->d_type;
   closedir(d);
   return n;
+}
+
+int
+oracle_mknod(const char *path, unsigned mode, unsigned hi, unsigned lo)
+{
+  return result(mknod(path, mode, makedev(hi, lo)));
+}
+
+int
+oracle_fallocate(const char *path, unsigned mode, uint64_t off, uint64_t n)
+{
+  int fd = open(path, O_WRONLY), r;
+
+  if(fd < 0)
+    return -errno;
+  r = result(fallocate(fd, mode, off, n));
+  close(fd);
+  return r;
+}
+
+int
+oracle_chmod(const char *path, unsigned mode)
+{
+  return result(chmod(path, mode));
+}
+
+int
+oracle_lchown(const char *path, unsigned uid, unsigned gid)
+{
+  return result(lchown(path, uid, gid));
+}
+
+int
+oracle_mtime(const char *path, int64_t seconds)
+{
+  struct timespec t[2] = {{.tv_sec = seconds}, {.tv_sec = seconds}};
+
+  return result(utimensat(AT_FDCWD, path, t, AT_SYMLINK_NOFOLLOW));
+}
+
+static int files[ORACLE_FILES];
+
+int
+oracle_file_open(int slot, const char *path, unsigned flags, unsigned mode)
+{
+  return result(files[slot] = open(path, (int)flags, mode)) < 0 ? -errno : 0;
+}
+
+int64_t
+oracle_file_write(int slot, unsigned char fill, uint64_t pos, uint64_t n)
+{
+  char *buf = malloc(n + 1);
+  int64_t r;
+
+  memset(buf, fill, n);
+  r = pwrite(files[slot], buf, n, pos);
+  free(buf);
+  return r < 0 ? -errno : r;
+}
+
+int
+oracle_file_truncate(int slot, uint64_t size)
+{
+  return result(ftruncate(files[slot], size));
+}
+
+int
+oracle_file_stat(int slot, struct oracle_stat *out)
+{
+  struct stat st;
+
+  if(fstat(files[slot], &st) != 0)
+    return -errno;
+  fill_stat(&st, out);
+  out->sum = sum_file(files[slot], st.st_size);
+  return 0;
+}
+
+int
+oracle_file_link(int slot, const char *path)
+{
+  return result(linkat(files[slot], "", AT_FDCWD, path, AT_EMPTY_PATH));
+}
+
+void
+oracle_file_close(int slot)
+{
+  close(files[slot]);
 }

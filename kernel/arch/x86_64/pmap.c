@@ -276,6 +276,14 @@ pmap_used(struct pmap *pm, vaddr_t va)
   return leaf && (atomic_and(&leaf[table_slot(va, 1)], ~(uint64_t)PTE_A) & PTE_A);
 }
 
+bool
+pmap_young(struct pmap *pm, vaddr_t va)
+{
+  uint64_t *leaf = leaf_find(pm, va);
+
+  return leaf && (atomic_get(&leaf[table_slot(va, 1)]) & PTE_A);
+}
+
 struct page *
 pmap_peek(struct pmap *pm, vaddr_t va, int *prot, bool *dirty)
 {

@@ -133,7 +133,7 @@ static int
 free_in_group(struct handle *h, struct ext3_fs *x, uint32_t g, uint32_t bit, uint32_t n) REQUIRES(x->alloc)
 {
   struct buf *b;
-  int err = ext3_bitmap(x, g, BLOCKS, &b);
+  int err = ext3_block_surely(x, x->group[g].block_bitmap, &b);
 
   if(err)
     return err;

@@ -70,15 +70,15 @@ cut_tree(struct cut *c, uint32_t *p, struct buf *owner, int level, uint64_t firs
   if(*p >= ext3_of(c->ip)->super.blocks_count)
     c->err = ext3_corrupt(ext3_of(c->ip), c->ip->ino, *p);
   else
-    c->err = buf_get(ext3_of(c->ip)->dev, *p, &b);
+    c->err = ext3_block_surely(ext3_of(c->ip), *p, &b);
   if(c->err)
     return false;
   for(int i = EXT3_FANOUT - 1; i >= 0 && done; i--)
     done = cut_tree(c, (uint32_t *)b->data + i, b, level - 1, first + i * part);
   buf_put(b);
-  if(done && first >= c->lo && first + span <= c->hi)
-    done = release(c, p, owner, true);
-  return done;
+  if(!done || first < c->lo || first + span > c->hi)
+    return done;
+  return c->h->credits >= SLACK && release(c, p, owner, true);
 }
 
 int
@@ -110,7 +110,7 @@ ext3_cut(struct inode *ip, uint64_t lo, uint64_t hi)
   bool done = false;
   int err = 0;
 
-  while(!done && !err && (err = ext3_begin(x, CREDITS_CUT, &h)) == 0) {
+  while(!done && !err && (err = ext3_begin_surely(x, CREDITS_CUT, &h)) == 0) {
     sleep_acquire(&info->lock);
     err = ext3_cut_some(&h, ip, lo, hi, &done);
     ext3_store_locked(&h, ip);

@@ -161,7 +161,8 @@ give_block(struct handle *h, struct inode *ip, struct page *pg)
   sleep_acquire(&info->lock);
   err = ext3_grow(h, ip, pg->idx, &block, &fresh);
   if(!err && fresh) {
-    info->disksize = max(info->disksize, size_for(ip, pg->idx));
+    if(!info->cutting) // else the block lies behind the end, and goes with what is cut
+      info->disksize = max(info->disksize, size_for(ip, pg->idx));
     ext3_store_locked(h, ip);
   }
   sleep_release(&info->lock);

@@ -60,7 +60,7 @@ add_block(struct handle *h, struct inode *dir, struct ext3_place *at)
 {
   struct ext3_info *info = ext3_info(dir);
   uint32_t block;
-  bool fresh, done;
+  bool fresh;
   int err;
 
   at->n = dir->obj.size / EXT3_BLOCK;
@@ -69,9 +69,8 @@ add_block(struct handle *h, struct inode *dir, struct ext3_place *at)
   err = ext3_grow(h, dir, at->n, &block, &fresh);
   if(!err && !fresh)
     err = ext3_corrupt(ext3_of(dir), dir->ino, at->n);
-  if(!err && (err = txn_new(h, block, &at->b)) != 0)
-    ext3_cut_some(h, dir, at->n, at->n + 1, &done);
   if(!err) {
+    at->b = ext3_new_surely(h, block);
     ext3_place_entry(at)->rec_len = EXT3_BLOCK;
     dir->obj.size += EXT3_BLOCK;
     info->disksize = dir->obj.size;

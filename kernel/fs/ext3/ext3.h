@@ -120,6 +120,7 @@ struct ext3_info {                 // inode.priv
   uint32_t flags, generation, acl; // (I) enum ext3_flag; the attribute block or 0
   bool fast_link;                  // (c) a symlink whose text lies in `block`
   uint64_t disksize;               // (B) bytes, as the disk has it or will: at most obj.size
+  bool cutting;                    // (B) disksize has been lowered, obj.size has not yet: no new block raises it again
   uint64_t last;                   // (B) file block allocated last, and where it went
   uint32_t last_at;                // (B)
   uint32_t tid;                    // (a) transaction that changed the inode last
@@ -163,6 +164,11 @@ void ext3_leave(struct ext3_fs *x);
 // a commit. Rank 20 (fs/journal/journal.h).
 int ext3_begin(struct ext3_fs *x, int credits, struct handle *h);
 void ext3_end(struct ext3_fs *x, struct handle *h);
+// For what cannot be left half done: memory is waited for, however long. 0; -EROFS
+int ext3_begin_surely(struct ext3_fs *x, int credits, struct handle *h);
+// The same for a block that a change under way needs; a disk that cannot be read ends all writing. 0, -EIO
+int ext3_block_surely(struct ext3_fs *x, uint32_t block, struct buf **b);
+struct buf *ext3_new_surely(struct handle *h, uint32_t block); // txn_new
 // A change met -ENOSPC, but blocks may be waiting for a commit to become free: wait for it; should it be tried again?
 bool ext3_again(struct ext3_fs *x, int err, int *tries);
 // group.c: one group's bitmap, descriptor and the totals

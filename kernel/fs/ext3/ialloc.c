@@ -134,7 +134,7 @@ ext3_ifree(struct handle *h, struct inode *ip)
   int err;
 
   sleep_acquire(&x->alloc);
-  err = ext3_bitmap(x, g, INODES, &b);
+  err = ext3_block_surely(x, x->group[g].inode_bitmap, &b);
   if(!err && !bitmap_test(b->data, k)) {
     buf_put(b);
     err = ext3_corrupt(x, ip->ino, g);

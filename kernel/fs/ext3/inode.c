@@ -210,7 +210,7 @@ release_acl(struct handle *h, struct inode *ip)
     return 0;
   if(block >= x->super.blocks_count || ext3_is_system(x, block))
     return ext3_corrupt(x, ip->ino, block);
-  if((err = buf_get(x->dev, block, &b)) != 0)
+  if((err = ext3_block_surely(x, block, &b)) != 0)
     return err;
   refs = (uint32_t *)b->data + 1; // behind the magic
   if(*refs > 1) {
@@ -241,7 +241,7 @@ erase(struct inode *ip)
     if((err = ext3_cut(ip, 0, UINT64_MAX)) != 0)
       return err;
   ordered_forget(x->journal, &ext3_info(ip)->ordered);
-  if((err = ext3_begin(x, CREDITS_ERASE + 3, &h)) != 0)
+  if((err = ext3_begin_surely(x, CREDITS_ERASE + 3, &h)) != 0)
     return err;
   err = release_acl(&h, ip);
   ext3_orphan_del(&h, ip);
@@ -296,10 +296,23 @@ ext3_evict(struct inode *ip)
   inode_free(ip);
 }
 
+// What the disk cannot say is as near as it can.
+static void
+clamp_time(struct times *t, int64_t max)
+{
+  if(t->sec > max || t->sec < INT32_MIN)
+    *t = (struct times){.sec = t->sec < 0 ? INT32_MIN : max};
+}
+
 // Mode, owner or times are new.
 static int
 ext3_setattr(struct inode *ip)
 {
+  bool extra = ext3_of(ip)->super.inode_size > EXT3_GOOD_OLD_INODE;
+  int64_t max = INT32_MAX + (extra ? (int64_t)EPOCH_MASK << SIZE_HIGH_SHIFT : 0);
+
+  clamp_time(&ip->atime, max);
+  clamp_time(&ip->mtime, max);
   return ext3_store_alone(ip);
 }
 
@@ -310,7 +323,7 @@ ext3_written(struct inode *ip)
   struct ext3_fs *x = ext3_of(ip);
   struct ext3_info *info = ext3_info(ip);
   struct handle h;
-  int err = ext3_begin(x, 1, &h);
+  int err = ext3_begin_surely(x, 1, &h);
 
   if(err)
     return err;

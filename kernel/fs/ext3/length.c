@@ -60,12 +60,13 @@ clear_behind_end(struct inode *ip)
 }
 
 static void
-set_size(struct handle *h, struct inode *ip, uint64_t size)
+set_size(struct handle *h, struct inode *ip, uint64_t size, bool cutting)
 {
   struct ext3_info *info = ext3_info(ip);
 
   sleep_acquire(&info->lock);
   info->disksize = size;
+  info->cutting = cutting;
   ext3_store_locked(h, ip);
   sleep_release(&info->lock);
 }
@@ -80,7 +81,7 @@ lengthen(struct inode *ip, uint64_t size)
   err = err ? err : ext3_begin(x, 1, &h);
   if(err)
     return err;
-  set_size(&h, ip, size);
+  set_size(&h, ip, size, false);
   txn_order(&h, &ext3_info(ip)->ordered);
   ext3_end(x, &h);
   mobj_truncate(&ip->obj, size);
@@ -92,7 +93,7 @@ finished(struct inode *ip)
 {
   struct ext3_fs *x = ext3_of(ip);
   struct handle h;
-  int err = ext3_begin(x, CREDITS_ORPHAN + 1, &h);
+  int err = ext3_begin_surely(x, CREDITS_ORPHAN + 1, &h);
 
   if(err)
     return err;
@@ -107,6 +108,7 @@ static int
 shorten(struct inode *ip, uint64_t size)
 {
   struct ext3_fs *x = ext3_of(ip);
+  struct ext3_info *info = ext3_info(ip);
   struct page *last = 0;
   struct handle h;
   int err = page_at(ip, size, &last); // mobj_truncate zeroes its tail
@@ -118,10 +120,13 @@ shorten(struct inode *ip, uint64_t size)
     return err;
   }
   ext3_orphan_add(&h, ip);
-  set_size(&h, ip, size);
+  set_size(&h, ip, size, true);
   ext3_end(x, &h);
-  ordered_wait(x->journal, &ext3_info(ip)->ordered);
+  ordered_wait(x->journal, &info->ordered);
   mobj_truncate(&ip->obj, size);
+  sleep_acquire(&info->lock);
+  info->cutting = false;
+  sleep_release(&info->lock);
   if(last)
     page_put(last);
   err = ext3_cut(ip, pages_of(size), UINT64_MAX);

@@ -48,7 +48,7 @@ put_link(struct handle *h, struct inode *ip, const char *to)
   size_t len = strlen(to);
   uint32_t block;
   struct buf *b;
-  bool fresh, done;
+  bool fresh;
   int err = 0;
 
   if(len >= EXT3_BLOCK)
@@ -59,11 +59,10 @@ put_link(struct handle *h, struct inode *ip, const char *to)
   } else {
     sleep_acquire(&info->lock);
     err = ext3_grow(h, ip, 0, &block, &fresh);
-    if(!err && (err = txn_new(h, block, &b)) != 0)
-      ext3_cut_some(h, ip, 0, 1, &done);
     sleep_release(&info->lock);
     if(err)
       return err;
+    b = ext3_new_surely(h, block);
     memcpy(b->data, to, len);
     buf_put(b);
   }

@@ -145,7 +145,11 @@ ext3_exchange(struct inode *adir, const char *aname, size_t alen, struct inode *
   struct rename r = {adir, bdir, a, b, aname, bname, alen, blen};
   struct ext3_fs *x = ext3_of(adir);
   struct handle h;
-  int err = ext3_begin(x, CREDITS_RENAME, &h);
+  int err = 0;
+
+  if(adir != bdir && is_dir(a) != is_dir(b) && (is_dir(a) ? bdir : adir)->nlink >= EXT3_LINK_MAX)
+    return -EMLINK;
+  err = ext3_begin(x, CREDITS_RENAME, &h);
 
   if(err)
     return err;

@@ -4,6 +4,7 @@
 // On an abort of the journal (a disk that fails, an image that contradicts itself) the gate shuts: -EROFS from then on.
 // Knows nothing of what a change does.
 #include "core/print.h"
+#include "core/thread.h"
 #include "core/time.h"
 #include "core/wait.h"
 #include "fs/ext3/ext3.h"
@@ -57,6 +58,36 @@ ext3_begin(struct ext3_fs *x, int credits, struct handle *h)
   if(err)
     ext3_leave(x);
   return err;
+}
+
+int
+ext3_begin_surely(struct ext3_fs *x, int credits, struct handle *h)
+{
+  int err;
+
+  while((err = ext3_begin(x, credits, h)) == -ENOMEM || err == -EINTR)
+    thread_yield();
+  return err;
+}
+
+int
+ext3_block_surely(struct ext3_fs *x, uint32_t block, struct buf **b)
+{
+  int err;
+
+  while((err = buf_get(x->dev, block, b)) == -ENOMEM || err == -EINTR)
+    thread_yield();
+  return err ? ext3_corrupt(x, block, 0) : 0;
+}
+
+struct buf *
+ext3_new_surely(struct handle *h, uint32_t block)
+{
+  struct buf *b;
+
+  while(txn_new(h, block, &b) != 0)
+    thread_yield();
+  return b;
 }
 
 void
@@ -249,8 +280,11 @@ ext3_start_writing(struct ext3_fs *x, const char *source)
   x->closing = false;
   x->fs.readonly = false;
   err = ext3_orphans_finish(x, x->super.last_orphan);
-  if(err)
+  if(err) {
     ext3_refuse(source, "has a damaged list of unfinished inodes (error %d); run e2fsck on it", -err);
+    ext3_stop_writing(x);
+    x->fs.readonly = true;
+  }
   return err;
 }
 

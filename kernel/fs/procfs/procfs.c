@@ -448,6 +448,8 @@ proc_read(struct file *f, struct uio *u, uint64_t *pos)
   struct proc_open *o = f->priv;
   int64_t r;
 
+  if(n->file->read)
+    return n->file->read(n->pid, u, pos);
   if(n->file->show == 0 && n->file->number == 0)
     return -EINVAL;
   sleep_acquire_nested(&o->lock);

@@ -22,6 +22,7 @@ void text_clear(struct textbuf *t);
 const char *text_at(const struct textbuf *t, size_t pos, size_t *n);
 
 struct dentry;
+struct uio;
 struct proc_number {     // a setting that is one number, which root may write
   uint64_t *at;          // (a)
   uint64_t lo, hi;       // what may be written
@@ -35,8 +36,10 @@ int number_store(const struct proc_number *n, const char *s, size_t len); // -EI
 struct proc_file {                                                        // /proc/NAME or /proc/PID/NAME
   const char *name; // with '/' for files below a directory: "sys/vm/overcommit_memory"
   unsigned mode;
-  int (*show)(struct textbuf *t, int pid);           // pid 0 for /proc/NAME; 0 or -ESRCH, -ENOMEM ...
-  int (*store)(int pid, const char *s, size_t n);    // writable ones; may be 0
+  int (*show)(struct textbuf *t, int pid);        // pid 0 for /proc/NAME; 0 or -ESRCH, -ENOMEM ...
+  int (*store)(int pid, const char *s, size_t n); // writable ones; may be 0
+  // not text: any part of it, read where it is asked for
+  int64_t (*read)(int pid, struct uio *u, uint64_t *pos);
   int (*link)(int pid, struct dentry **out);         // a magic link instead; may be 0
   int64_t (*readlink)(int pid, char *buf, size_t n); // its text
   const struct proc_number *number;                  // in place of show and store
