@@ -4,6 +4,7 @@
 #include "lib/util.h"
 
 enum rank {
+  RANK_WRITEBACK = 3,   // sleep: the write-back thread is at work
   RANK_RENAME = 5,      // sleep: one cross-directory rename at a time
   RANK_FILE_POS = 8,    // sleep: offset of an open file
   RANK_INODE = 10,      // sleep rw

@@ -91,7 +91,7 @@ inode_free(struct inode *ip)
 static bool
 inode_adopt(struct inode *ip)
 {
-  if(ip->nlink == 0 || !ip->obj.ops->flush || atomic_get(&ip->obj.ndirty) == 0)
+  if(ip->nlink == 0 || !ip->obj.ops->flush || atomic_get(&ip->obj.ndirty) == 0 || atomic_get(&ip->fs->forsaken))
     return false;
   spin_acquire(&icache.lock);
   ip->is_adopted = true;
@@ -104,7 +104,7 @@ inode_adopt(struct inode *ip)
 
 // held: icache.lock. Whoever calls has write-back's reference now; false: there is none.
 static bool
-inode_disown(struct inode *ip) REQUIRES(icache.lock)
+adopted_take(struct inode *ip) REQUIRES(icache.lock)
 {
   bool was = ip->is_adopted;
 
@@ -114,7 +114,7 @@ inode_disown(struct inode *ip) REQUIRES(icache.lock)
 }
 
 static struct inode *
-icache_take_clean(struct fs *fs)
+icache_take_adopted(struct fs *fs, bool dirty_too)
 {
   struct inode *found = 0;
 
@@ -122,8 +122,8 @@ icache_take_clean(struct fs *fs)
   list_for_each(it, &icache.adopted) {
     struct inode *ip = list_entry(it, struct inode, adopted);
 
-    if((fs == 0 || ip->fs == fs) && atomic_get(&ip->obj.ndirty) == 0) {
-      inode_disown(ip);
+    if((fs == 0 || ip->fs == fs) && (dirty_too || atomic_get(&ip->obj.ndirty) == 0)) {
+      adopted_take(ip);
       found = ip;
       break;
     }
@@ -133,11 +133,11 @@ icache_take_clean(struct fs *fs)
 }
 
 void
-inode_disown_clean(struct fs *fs)
+inode_disown(struct fs *fs, bool dirty_too)
 {
   struct inode *ip;
 
-  while((ip = icache_take_clean(fs)) != 0)
+  while((ip = icache_take_adopted(fs, dirty_too)) != 0)
     inode_put(ip);
 }
 
@@ -251,7 +251,7 @@ icache_look(const struct fs *fs, uint64_t ino, struct inode *fresh, struct inode
       fresh->reading = true;
       list_add(icache_bucket(fs, ino), &fresh->hash);
     }
-  } else if(ip->reading || !(inode_disown(ip) || mobj_try_get(&ip->obj))) {
+  } else if(ip->reading || !(adopted_take(ip) || mobj_try_get(&ip->obj))) {
     r = ICACHE_WAIT;
   }
   spin_release(&icache.lock);

@@ -4,9 +4,11 @@
 
 void inode_init(void);        // inode.c
 void inode_flush_later(void); // drop now what inode_put_later left to the worker
-// Give up the references of inodes that were adopted (writeback.c), of fs or 0: of all, and are clean now. May sleep.
-void inode_disown_clean(struct fs *fs);
-void dentry_init(void); // dcache.c
+// Give up the references of inodes that were adopted (writeback.c), of fs or 0: of all, and are clean now; or of all that
+// there are. May sleep.
+void inode_disown(struct fs *fs, bool dirty_too);
+void writeback_init(void); // writeback.c
+void dentry_init(void);    // dcache.c
 // dname.c: text of `len` bytes, counted; 0 if no memory. dcache.lock held for get and put, unless nobody else sees it.
 char *dname_new(const char *s, size_t len);
 char *dname_get(char *text);

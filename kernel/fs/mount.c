@@ -242,8 +242,24 @@ mount_remove(struct fs *fs)
   fs_discard(fs);
 }
 
+// Nobody can get at anything of fs any more. What was changed since it was synced goes to the disk; what the disk refuses is
+// lost here, and said to be.
+static void
+mount_settle(struct fs *fs)
+{
+  int err;
+
+  writeback_wait(); // it may have an inode in its hands
+  inode_flush_later();
+  err = inode_sync_fs(fs);
+  if(err)
+    print("%s: not everything could be written (error %d), and is lost now\n", fs->source, -err);
+  atomic_set(&fs->forsaken, true);
+  inode_disown(fs, true);
+}
+
 int
-vfs_umount(const struct namectx *c, const char *path)
+vfs_umount(const struct namectx *c, const char *path, bool force)
 {
   struct dentry *d;
   struct fs *fs;
@@ -262,11 +278,13 @@ vfs_umount(const struct namectx *c, const char *path)
   err = inode_sync_fs(fs);
   if(!err && fs->ops->sync)
     err = fs->ops->sync(fs);
-  if(!err)
+  if(!err || force)
     err = dentry_uncover(fs);
-  if(!err)
-    mount_remove(fs);
-  return err;
+  if(err)
+    return err;
+  mount_settle(fs);
+  mount_remove(fs);
+  return 0;
 }
 
 int
@@ -302,6 +320,7 @@ vfs_init(void)
   names_init();
   file_init();
   pipe_init();
+  writeback_init();
   anonfile_init();
   unix_init();
 }

@@ -199,6 +199,7 @@ struct fs { // one mounted file system; each is mounted at one place
   struct dentry *on;   // the covered dentry; 0 for the root of all
   struct list all;     // mount order
   uint32_t errseq;     // (a) errors of write-back in any file of it, for syncfs
+  bool forsaken;       // (a) it is being unmounted: nothing of it waits in memory to be written
   void *priv;
 };
 
@@ -385,6 +386,7 @@ struct writeback_settings { // (a) of /proc/sys/vm/dirty_*_centisecs
 };
 extern struct writeback_settings writeback_settings;
 void writeback_start(void);   // the thread
+void writeback_wait(void);    // until the thread has no inode in its hands that it took before
 uint64_t writeback_now(void); // one look of the thread's: pages written
 // ---- seal.c: what may never happen to a memory file again
 int seal_add(struct file *f, unsigned seals); // 0, -EPERM, -EINVAL, -EBUSY
@@ -462,7 +464,8 @@ extern struct dentry *vfs_root;
 // mount(2); options: the file system's own, or 0.
 int vfs_mount(const struct namectx *c, const char *source, const char *path, const char *type, unsigned long flags,
               const char *options);
-int vfs_umount(const struct namectx *c, const char *path);
+// What cannot be written is -EIO, and it stays mounted; `force`: it goes all the same.
+int vfs_umount(const struct namectx *c, const char *path, bool force);
 // File systems by name, for mount(2) and /proc/filesystems.
 struct fs_type {
   const char *name;

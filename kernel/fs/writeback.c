@@ -18,6 +18,7 @@
 #define CENTISEC (10 * MSEC)
 
 struct writeback_settings writeback_settings = {.interval = 500, .expire = 3000};
+static struct sleeplock working; // held by the thread while it has references
 
 // One object, from start to end. Its pages, as far as they are there now: who appends does not keep us.
 static uint64_t
@@ -54,7 +55,7 @@ writeback_now(void)
     n = write_older(now - age);
   while(balance_over_background() && (some = write_older(clock_now() + 1)) > 0)
     n += some;
-  inode_disown_clean(0);
+  inode_disown(0, false);
   return n;
 }
 
@@ -68,8 +69,23 @@ writeback_thread(void *arg)
     interval = atomic_get(&writeback_settings.interval) * CENTISEC;
     wait_event(&balance_work, atomic_get(&balance_wanted), WAIT_ALWAYS, interval ? clock_now() + interval : NEVER);
     atomic_set(&balance_wanted, false); // first, so that no kick is lost
+    sleep_acquire(&working);
     writeback_now();
+    sleep_release(&working);
   }
+}
+
+void
+writeback_wait(void)
+{
+  sleep_acquire(&working);
+  sleep_release(&working);
+}
+
+void
+writeback_init(void)
+{
+  sleep_init(&working, "write-back", RANK_WRITEBACK);
 }
 
 void

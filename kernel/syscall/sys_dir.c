@@ -259,13 +259,13 @@ sys_umount2(const uint64_t *a)
     return -EINVAL;
   if(!cred_capable(CAP_SYS_ADMIN))
     return -EPERM;
-  if((uint32_t)a[1] & (MNT_DETACH | MNT_EXPIRE)) // neither is built; FORCE may be as gentle as it likes
+  if((uint32_t)a[1] & (MNT_DETACH | MNT_EXPIRE)) // neither is built
     return -EINVAL;
   e = user_string(&path, a[0]);
   if(e)
     return e;
   fsctx_names(thread_self(), &c);
-  e = vfs_umount(&c, page_va(path));
+  e = vfs_umount(&c, page_va(path), (uint32_t)a[1] & MNT_FORCE);
   namectx_put(&c);
   page_put(path);
   return e;

@@ -1,5 +1,5 @@
 // enospc.c -- a disk that is filled: through write, through mappings, with directories and names. Each attempt is told, what
-// was written before is still there, and after deleting all space is back. Run on a disk of its own by `tests/run -s disk`.
+// was written before is still there, and after deleting all space is back. Run on a disk of its own by `tests/run -s writeback`.
 #include "disk.h"
 #include <setjmp.h>
 #include <sys/statvfs.h>

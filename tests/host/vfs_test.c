@@ -381,12 +381,12 @@ TEST(mounts_cover_and_uncover)
   expect_eq(f->inode->obj.size, 8192);
   expect_eq(vfs_ftruncate(f, 4096), 0);
   expect_eq(put("/m/g", O_CREAT | O_WRONLY, big, 4096, 0), 4096);
-  expect_eq(vfs_umount(&root_ctx, "/m"), -EBUSY);
+  expect_eq(vfs_umount(&root_ctx, "/m", false), -EBUSY);
   file_put(f);
   need(vfs_mkdir(&root_ctx, 0, "/m/deep", 0700) == 0);
   need(vfs_mkdir(&root_ctx, 0, "/m/deep/er", 0700) == 0);
-  expect_eq(vfs_umount(&root_ctx, "/m/deep"), -EINVAL);
-  expect_eq(vfs_umount(&root_ctx, "/m"), 0);
+  expect_eq(vfs_umount(&root_ctx, "/m/deep", false), -EINVAL);
+  expect_eq(vfs_umount(&root_ctx, "/m", false), 0);
   expect_eq(stat_of("/m/under", 0, &st), 0);
   need(namei(&root_ctx, 0, "/m", 0, &d) == 0);
   expect_eq(d->ref, 2); // ours and that of its child
@@ -394,7 +394,7 @@ TEST(mounts_cover_and_uncover)
   need(vfs_mount(&root_ctx, "x", "/m", "tmpfs", 1, "") == 0);
   expect_eq(put("/m/f", O_CREAT | O_WRONLY, "", 0, 0), -EROFS);
   expect_eq(vfs_mkdir(&root_ctx, 0, "/m/f", 0700), -EROFS);
-  expect_eq(vfs_umount(&root_ctx, "/m"), 0);
+  expect_eq(vfs_umount(&root_ctx, "/m", false), 0);
   finish();
 }
 

@@ -135,7 +135,7 @@ files_end(void)
   while(dentry_shrink(1000) > 0)
     inode_flush_later();
   inode_flush_later();
-  inode_disown_clean(0);
+  inode_disown(0, false);
   inode_flush_later();
   expect_eq(wfs.ninodes, 0);
   expect_eq(dirty_stats.dirty + dirty_stats.bad + dirty_stats.writing, 0);

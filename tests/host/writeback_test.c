@@ -141,7 +141,7 @@ TEST(umount_gives_up_what_was_adopted)
     inode_flush_later();
   expect_eq(wfs.ninodes, 1);
   expect_eq(inode_sync_fs(&wfs), 0);
-  inode_disown_clean(&wfs);
+  inode_disown(&wfs, false);
   expect_eq(wfs.ninodes, 0);
   files_end();
 }
