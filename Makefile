@@ -41,6 +41,7 @@ $(B)/%.S.o: %.S Makefile
 
 include tests/host/host.mk
 include tests/fuzz/fuzz.mk
+include tests/fuzz/syscalls/hostile.mk
 include tests/crash/crash.mk
 
 # ---- kernel: linked twice, the second time with its own symbol table inside, so that a panic can name functions.
@@ -126,15 +127,15 @@ clean: ## remove everything built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
-# ---- tests. tests/guest/NAME.c becomes /tests/NAME.t on the image; cost.c is booted by itself.
-GUEST_C := $(filter-out tests/guest/cost.c,$(wildcard tests/guest/*.c))
-GUEST   := $(patsubst tests/guest/%.c,build/tests/tests/%.t,$(GUEST_C)) build/tests/tests/cost build/tests/tests/big50 build/tests/tests/all
+# ---- tests. tests/guest/NAME.c becomes /tests/NAME.t on the image; cost.c and disk_big.c are booted by themselves.
+GUEST_C := $(filter-out tests/guest/cost.c tests/guest/disk_big.c,$(wildcard tests/guest/*.c))
+GUEST   := $(patsubst tests/guest/%.c,build/tests/tests/%.t,$(GUEST_C)) build/tests/tests/cost build/tests/tests/disk_big build/tests/tests/big50 build/tests/tests/all
 GFLAGS  := -std=gnu11 -O1 -g -static -Wall -Wextra -Wno-unused-parameter -Wno-stringop-overflow -Werror
 
-build/tests/tests/%.t: tests/guest/%.c tests/guest/t.h tests/guest/rules.h tests/guest/stress.h
+build/tests/tests/%.t: tests/guest/%.c tests/guest/t.h tests/guest/disk.h tests/guest/rules.h tests/guest/stress.h
 	@mkdir -p $(@D)
 	@echo "  musl    $<"; $(MUSL) $(GFLAGS) $< -o $@
-build/tests/tests/cost: tests/guest/cost.c tests/guest/t.h
+build/tests/tests/cost build/tests/tests/disk_big: build/tests/tests/%: tests/guest/%.c tests/guest/t.h
 	@mkdir -p $(@D)
 	@echo "  musl    $<"; $(MUSL) $(GFLAGS) $< -o $@
 build/tests/tests/big50: tests/guest/big50.S
@@ -145,7 +146,7 @@ build/tests/tests/all: tests/guest/all.sh
 	@cp $< $@; chmod +x $@
 
 .PHONY: test test-linux soak
-test: setup-test all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) crash-build ## all tests; T="-s SUITE -k WORD" for some (tests/run -h)
+test: setup-test all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) crash-build $(HOSTILE) ## all tests; T="-s SUITE -k WORD" for some (tests/run -h)
 	@HOST_TESTS="$(HOST_TESTS)" FUZZERS="$(FUZZERS)" KERNEL=$(KERNEL) tests/run $(T)
 test-linux: $(GUEST) ## the guest tests on this Linux, which is their oracle
 	@build/tests/tests/all

@@ -202,11 +202,11 @@ orphan_children(struct proc *p, struct list *dead) REQUIRES(proclist_lock)
     list_del(&child->sibling);
     list_add_tail(&reaper->children, &child->sibling);
     child->parent = reaper;
+    child->exit_signal = SIGCHLD; // the new parent knows nothing of another
     if(si.signo)
       signal_send_listed(0, child, &si);
     if(!child->zombie)
       continue;
-    child->exit_signal = SIGCHLD;
     if(!parent_cares(child))
       bury_locked(child, dead);
   }

@@ -237,6 +237,8 @@ proc_add(struct proc *p, struct thread *leader, struct proc *parent)
   atomic_add(&leader->ref, 1);
   list_add_tail(bucket(by_pid, p->pid), &p->by_pid);
   p->parent = parent ? (like == parent ? parent : like->parent) : 0;
+  if(like != parent)
+    p->exit_signal = like->exit_signal; // what a parent gets is not for its child to choose
   if(p->parent)
     list_add_tail(&p->parent->children, &p->sibling);
   p->tty = like ? like->tty : 0;

@@ -253,7 +253,7 @@ struct proc {                            // thread group
   bool stopped, stop_reported, continued_unreported; // (P) stopped: is or is about to be
   int nstopped;                                      // (P) threads that have stopped; all of them: worth a report
   int stop_sig;                                      // (P)
-  int exit_signal;                                   // (c) to the parent; SIGCHLD
+  int exit_signal;                                   // (L) to the parent; SIGCHLD
   struct waitq wait;                                 // children's changes
   struct waitq ended;                                // woken when it became a zombie, and when it was reaped
   struct file *exe;                                  // (P) referenced, write denied

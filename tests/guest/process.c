@@ -1,6 +1,7 @@
 // process.c -- fork, exec, exit, wait, signals, groups; nothing leaks, nothing hangs.
 #define T_OWN_MAIN
 #include "t.h"
+#include <sys/prctl.h>
 
 static char self[256];
 
@@ -115,6 +116,57 @@ TEST(orphans_go_to_init)
   expect(parent != pid);
   if(here())
     expect_eq(parent, 1);
+}
+
+static volatile int seen_signal;
+
+static void
+see(int sig)
+{
+  seen_signal = sig;
+}
+
+// A child that was to end without a signal, or with another one, ends with SIGCHLD once its maker is gone: whoever has
+// it then need not know how it was made.
+TEST(an_orphan_ends_with_SIGCHLD)
+{
+  int status = 0;
+  pid_t pid;
+
+  need(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+  pid = fork();
+  if(pid == 0) {
+    if(syscall(SYS_clone, 0, 0, 0, 0, 0) == 0) {
+      usleep(100000); // until the maker is gone
+      _exit(7);
+    }
+    _exit(0);
+  }
+  need(waitpid(pid, 0, 0) == pid);
+  expect(waitpid(-1, &status, 0) > 0); // without __WALL
+  expect(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
+// A sibling ends as its maker would: nobody chooses what signal somebody else's parent gets.
+TEST(a_sibling_cannot_choose_the_signal)
+{
+  int status = 0;
+  pid_t pid;
+
+  signal(SIGUSR1, see);
+  signal(SIGCHLD, see);
+  pid = fork();
+  if(pid == 0) {
+    if(syscall(SYS_clone, CLONE_PARENT | SIGUSR1, 0, 0, 0, 0) == 0)
+      _exit(9);
+    for(;;)
+      pause();
+  }
+  while(waitpid(-1, &status, 0) < 0 && errno == EINTR)
+    ;
+  expect(WIFEXITED(status) && WEXITSTATUS(status) == 9);
+  expect_eq(seen_signal, SIGCHLD);
+  kill(pid, SIGKILL);
 }
 
 TEST(failing_exec_leaves_the_old_image) // E06
