@@ -127,15 +127,15 @@ clean: ## remove everything built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
-# ---- tests. tests/guest/NAME.c becomes /tests/NAME.t on the image; cost.c is booted by itself.
-GUEST_C := $(filter-out tests/guest/cost.c,$(wildcard tests/guest/*.c))
-GUEST   := $(patsubst tests/guest/%.c,build/tests/tests/%.t,$(GUEST_C)) build/tests/tests/cost build/tests/tests/big50 build/tests/tests/all
+# ---- tests. tests/guest/NAME.c becomes /tests/NAME.t on the image; cost.c and disk_big.c are booted by themselves.
+GUEST_C := $(filter-out tests/guest/cost.c tests/guest/disk_big.c,$(wildcard tests/guest/*.c))
+GUEST   := $(patsubst tests/guest/%.c,build/tests/tests/%.t,$(GUEST_C)) build/tests/tests/cost build/tests/tests/disk_big build/tests/tests/big50 build/tests/tests/all
 GFLAGS  := -std=gnu11 -O1 -g -static -Wall -Wextra -Wno-unused-parameter -Wno-stringop-overflow -Werror
 
-build/tests/tests/%.t: tests/guest/%.c tests/guest/t.h tests/guest/rules.h tests/guest/stress.h
+build/tests/tests/%.t: tests/guest/%.c tests/guest/t.h tests/guest/disk.h tests/guest/rules.h tests/guest/stress.h
 	@mkdir -p $(@D)
 	@echo "  musl    $<"; $(MUSL) $(GFLAGS) $< -o $@
-build/tests/tests/cost: tests/guest/cost.c tests/guest/t.h
+build/tests/tests/cost build/tests/tests/disk_big: build/tests/tests/%: tests/guest/%.c tests/guest/t.h
 	@mkdir -p $(@D)
 	@echo "  musl    $<"; $(MUSL) $(GFLAGS) $< -o $@
 build/tests/tests/big50: tests/guest/big50.S
@@ -155,6 +155,16 @@ soak: setup-test all $(GUEST) ## the long ones: 2 and 16 CPUs, stress
 .PHONY: setup-test
 setup-test:
 	@tools/setup run test
+
+# ---- measurements. bench/NAME.c is a static program: on this Linux, and in lazy6, counted in instructions.
+BENCH := $(patsubst bench/%.c,build/bench/bench/%,$(wildcard bench/*.c))
+build/bench/bench/%: bench/%.c
+	@mkdir -p $(@D)
+	@echo "  musl    $<"; $(MUSL) $(UFLAGS) $< -o $@
+.PHONY: bench
+bench: setup all $(BENCH) ## what docs/performance.md shows: on this Linux, in nanoseconds, and in lazy6, in instructions
+	@echo "this Linux ($$(uname -r)), nanoseconds:"; build/bench/bench/regions
+	@echo "lazy6, instructions:"; QUIET=1 MEM=2G TIMEOUT=1200 ADD=build/bench RUN="/bench/regions" QEMU_EXTRA="-icount shift=0,sleep=off" tools/run $(KERNEL_ELF) build/root.img
 
 # ---- the protocols, as models
 .PHONY: models

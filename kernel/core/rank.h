@@ -25,6 +25,7 @@ enum rank {
   RANK_TTY = 51,
   RANK_ICACHE = 52,
   RANK_DCACHE = 53,
+  RANK_UNIX = 54,     // local sockets
   RANK_PROCLIST = 54, // pid table, parents, children, groups, sessions
   RANK_BCACHE = 55,
   RANK_KTIMER = 55,

@@ -7,6 +7,7 @@
 // Knows nothing of permissions, and of paths only how to print them.
 #include "core/print.h"
 #include "fs/internal.h"
+#include "fs/perm.h"
 #include "lib/atomic.h"
 #include "lib/hash.h"
 #include "lib/string.h"
@@ -210,6 +211,8 @@ dentry_lookup_locked(struct dentry *dir, const char *name, size_t len, struct de
 
   if(!dir->fs->uncached && (*out = dcache_look(dir, name, len)) != 0)
     return 0;
+  if(dir->inode->nlink == 0 && inode_is(dir->inode, S_IFDIR)) // removed: a name remembered in it would keep it
+    return -ENOENT;
   err = dir->inode->ops->lookup ? dir->inode->ops->lookup(dir->inode, name, len, &ip) : -ENOTDIR;
   if(err && err != -ENOENT)
     return err;

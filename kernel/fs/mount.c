@@ -303,4 +303,5 @@ vfs_init(void)
   file_init();
   pipe_init();
   anonfile_init();
+  unix_init();
 }

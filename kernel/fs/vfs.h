@@ -438,6 +438,7 @@ void epoll_forget(struct file *f); // file_put's: nobody watches f any more
 // ---- anonfile.c
 // A file outside the tree, without data of its own, shown as "anon_inode:[NAME]". On an error `priv` stays the caller's.
 int anonfile_make(const char *name, const struct file_ops *ops, unsigned flags, void *priv, struct file **out);
+void unix_init(void);
 // ---- eventfd.c
 int eventfd_create(uint64_t count, bool semaphore, unsigned flags, struct file **out);
 // ---- timerfd.c

@@ -329,7 +329,11 @@ prune_below(uintptr_t *at, int level, uint64_t base, struct pruning *g)
   if(n == 0 || last < g->from || base >= g->hi)
     return 0;
   for(int i = base < g->from ? level_slot(g->from, level) : 0; level > LEAF && i < level_fan(level); i++) {
-    found = prune_below(&n->word[i], level - 1, base + ((uint64_t)i << level_shift(level)), g);
+    uint64_t first = base + ((uint64_t)i << level_shift(level));
+
+    if(first >= g->hi)
+      break;
+    found = prune_below(&n->word[i], level - 1, first, g);
     if(found == 0)
       continue;
     if(level == LEVEL_OF_LEAVES)

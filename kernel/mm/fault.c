@@ -406,9 +406,13 @@ fault_grow(struct aspace *as, vaddr_t va)
 static int
 fault_load(struct faultctx *f)
 {
-  struct page *pg;
-  int r = f->random ? mobj_load_only(f->obj, f->idx, &pg, &f->major) : mobj_load(f->obj, f->idx, &pg, &f->major);
+  struct page *pg = 0;
+  int r;
 
+  if(f->random)
+    r = mobj_load_only(f->obj, f->idx, &pg, &f->major);
+  else
+    r = mobj_load(f->obj, f->idx, &pg, &f->major);
   if(r == 0) {
     fault_forget(f);
     f->page = pg; // stays until the fault is over, so that reclaim cannot take it before it was entered

@@ -96,7 +96,14 @@ sysfn sys_flock;
 sysfn sys_open, sys_openat, sys_creat, sys_memfd_create;
 // ---- sys_io.c
 int64_t io_write(struct file *f, struct uio *u, uint64_t *pos); // file_write with RLIMIT_FSIZE and SIGPIPE
-int io_fsize(uint64_t size);                                    // -EFBIG and SIGXFSZ if a file may not be that long
+enum { IOV_SMALL = 8 };                                         // as many as libc ever sends need no allocation
+struct uservec {                                                // several buffers of the program; must not be moved
+  struct uio u;
+  struct iovec *iov, small[IOV_SMALL];
+};
+int uservec_get(struct uservec *v, vaddr_t iov, uint64_t n); // 0, and v must go to uservec_put
+void uservec_put(struct uservec *v);
+int io_fsize(uint64_t size); // -EFBIG and SIGXFSZ if a file may not be that long
 sysfn sys_read, sys_write, sys_readv, sys_writev, sys_pread64, sys_pwrite64, sys_preadv, sys_pwritev, sys_preadv2;
 sysfn sys_pwritev2, sys_lseek;
 // ---- sys_copy.c
@@ -177,5 +184,9 @@ sysfn sys_timer_getoverrun, sys_timer_delete;
 void limit_memlock_publish(void); // the caller's CAP_IPC_LOCK came or went: what mm may lock for it now
 sysfn sys_prlimit64, sys_getrlimit, sys_setrlimit, sys_getrusage, sys_times;
 // ---- sys_misc.c
-sysfn sys_uname, sys_sethostname, sys_setdomainname, sys_sysinfo, sys_getrandom, sys_syslog, sys_reboot, sys_socket;
-sysfn sys_notsock, sys_nosys;
+sysfn sys_uname, sys_sethostname, sys_setdomainname, sys_sysinfo, sys_getrandom, sys_syslog, sys_reboot, sys_nosys;
+// ---- sys_socket.c
+sysfn sys_socket, sys_socketpair, sys_bind, sys_listen, sys_connect, sys_accept, sys_accept4, sys_shutdown;
+sysfn sys_getsockname, sys_getpeername, sys_getsockopt, sys_setsockopt;
+// ---- sys_message.c
+sysfn sys_sendto, sys_recvfrom, sys_sendmsg, sys_recvmsg;

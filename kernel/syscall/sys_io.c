@@ -116,13 +116,7 @@ sys_pwrite64(const uint64_t *a)
   return (int64_t)pos < 0 ? -EINVAL : io_one(a, &pos, IO_WRITE);
 }
 
-enum { IOV_SMALL = 8 }; // as many as libc ever sends need no allocation
-struct uservec {
-  struct uio u;
-  struct iovec *iov, small[IOV_SMALL];
-};
-
-static void
+void
 uservec_put(struct uservec *v)
 {
   if(v->iov != v->small)
@@ -149,7 +143,7 @@ uservec_check(struct uservec *v, int n)
   return 0;
 }
 
-static int
+int
 uservec_get(struct uservec *v, vaddr_t iov, uint64_t n)
 {
   int e;

@@ -227,24 +227,6 @@ sys_reboot(const uint64_t *a)
 
 // ---- what there is not
 
-int64_t
-sys_socket(const uint64_t *a)
-{
-  return -EAFNOSUPPORT; // no family at all
-}
-
-// Calls on sockets: no descriptor is one.
-int64_t
-sys_notsock(const uint64_t *a)
-{
-  struct file *f = fd_file(a[0]);
-
-  if(!f)
-    return -EBADF;
-  file_put(f);
-  return -ENOTSOCK;
-}
-
 // Counted in the trace, where a developer finds what a program missed; not printed at the user.
 int64_t
 sys_nosys(const uint64_t *a)

@@ -17,7 +17,7 @@ enum fact_kind {
   OP_WRITE,      // file, off, len; flags
   OP_STORE,      // the same through a shared mapping
   OP_MSYNC,      // file, off, len
-  OP_FSYNC,      // file
+  OP_FSYNC,      // file; END says its time of change in `ino`, in nanoseconds
   OP_FDATASYNC,  // file
   OP_DIRSYNC,    // slot: fsync of the directory that it lies in
   OP_SYNC,       // everything

@@ -47,6 +47,7 @@ struct block {
 struct mfile {
   uint64_t size, ino; // ino 0: not known yet
   uint32_t last_meta, last_data_meta;
+  uint64_t mtime; // it was changed then or later: what an fsync promised
   bool preallocated;
   struct block *block;
 };
@@ -448,6 +449,8 @@ end_sync(struct model *m, struct mproc *p, const struct op *o, const struct fact
 
   switch(f->kind) {
   case OP_FSYNC:
+    if(f->phase == FACT_END)
+      w->mtime = f->ino;
     floor_raise(p, w->last_meta);
     file_settle(p, f->proc, f->file, 0, UINT64_MAX, f->op);
     break;
@@ -900,6 +903,15 @@ block_check(struct model *m, const struct sector *whole, const unsigned char *p)
   return 0;
 }
 
+static uint64_t
+mtime_of(const struct image *im, const struct image_inode *ip)
+{
+  bool wide = im->inode_size > offsetof(struct image_inode, extra);
+  uint64_t sec = (int64_t)(int32_t)ip->mtime + (wide ? (uint64_t)(ip->mtime_extra & 3) << 32 : 0);
+
+  return sec * 1000000000 + (wide ? ip->mtime_extra >> 2 : 999999999);
+}
+
 static const char *
 file_check(struct model *m, const struct image *im, uint32_t proc, uint32_t file, uint32_t ino)
 {
@@ -911,6 +923,9 @@ file_check(struct model *m, const struct image *im, uint32_t proc, uint32_t file
 
   m->files++;
   m->bytes += size;
+  if(mtime_of(im, ip) < p->file[file].mtime)
+    return why(m, "file %u of process %u (inode %u) was changed %lu ns later than it says, and an fsync had returned",
+               file, proc, ino, (unsigned long)(p->file[file].mtime - mtime_of(im, ip)));
   for(uint64_t at = 0; at < size && bad == 0; at += IMAGE_BLOCK) {
     uint32_t block = image_map(im, ip, at / IMAGE_BLOCK);
     const struct block *b = p->file[file].block ? &p->file[file].block[at / IMAGE_BLOCK] : 0;

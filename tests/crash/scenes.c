@@ -261,8 +261,13 @@ op_fsync(struct scenes *s, unsigned file, int data_only)
 {
   struct fact f = {.kind = data_only ? OP_FDATASYNC : OP_FSYNC, .file = file};
 
+  int err;
+
   begin(s, &f);
-  return end(s, &f, s->ops->fsync(s->ctx, s->file[file].file, data_only));
+  err = s->ops->fsync(s->ctx, s->file[file].file, data_only);
+  if(err == 0 && !data_only)
+    f.ino = s->ops->mtime(s->ctx, s->file[file].file);
+  return end(s, &f, err);
 }
 
 static int

@@ -13,6 +13,7 @@ struct scene_ops {
   void (*close)(void *ctx, void *file);                                   // its mapping is gone before
   int64_t (*write)(void *ctx, void *file, const void *p, size_t n, uint64_t off, unsigned flags); // WRITE_*
   int (*fsync)(void *ctx, void *file, int data_only);
+  uint64_t (*mtime)(void *ctx, void *file); // nanoseconds; 0: not known
   int (*truncate)(void *ctx, void *file, uint64_t size);
   int (*fallocate)(void *ctx, void *file, int punch, uint64_t off, uint64_t len);
   int (*map)(void *ctx, void *file, uint64_t len, void **map); // the first len bytes, shared

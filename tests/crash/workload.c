@@ -109,6 +109,16 @@ guest_fsync(void *ctx, void *file, int data_only)
   return errno_of(data_only ? fdatasync(fd_of(file)) : fsync(fd_of(file)));
 }
 
+static uint64_t
+guest_mtime(void *ctx, void *file)
+{
+  struct stat st;
+
+  if(fstat(fd_of(file), &st) < 0)
+    return 0;
+  return (uint64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
 static int
 guest_truncate(void *ctx, void *file, uint64_t size)
 {
@@ -237,6 +247,7 @@ static const struct scene_ops guest_ops = {
     .close = guest_close,
     .write = guest_write,
     .fsync = guest_fsync,
+    .mtime = guest_mtime,
     .truncate = guest_truncate,
     .fallocate = guest_fallocate,
     .map = guest_map,

@@ -161,3 +161,19 @@ TEST(splice_sees_the_newest_stores) // I21
   expect_eq(read(pfd[0], buf, 16), 16);
   expect(buf[5] == 'S' && buf[6] == 'a');
 }
+
+enum { WAIT = 0, WAKE = 1, PRIVATE = 128 }; // of futex
+
+TEST(futex_words_anywhere) // I14
+{
+  int *untouched = (int *)map(PAGE), *none = (int *)map_prot(PAGE, PROT_NONE);
+  const int *ro = (int *)map_prot(PAGE, PROT_READ);
+  struct timespec soon = {0, 1000000};
+
+  expect_errno(syscall(SYS_futex, untouched, WAIT, 1, 0, 0, 0), EAGAIN); // it is 0
+  expect_errno(syscall(SYS_futex, untouched + 1, WAIT, 0, &soon, 0, 0), ETIMEDOUT);
+  expect_eq(syscall(SYS_futex, untouched + 2, WAKE, 1, 0, 0, 0), 0);
+  expect_errno(syscall(SYS_futex, ro, WAIT | PRIVATE, 7, 0, 0, 0), EAGAIN);
+  expect_errno(syscall(SYS_futex, none, WAIT, 0, 0, 0, 0), EFAULT);
+  expect_errno(syscall(SYS_futex, (char *)untouched + 2, WAIT, 0, 0, 0, 0), EINVAL);
+}

@@ -15,3 +15,7 @@ vfs_ext3_tsan_LIBS = $(DISK_LIBS)
 HOST_TESTS += disk_random
 disk_random_SRC = $(addprefix tests/host/,disk_random_test.c vfs_oracle.c) $(DISK_HOST)
 disk_random_LIBS = $(DISK_LIBS)
+# One behaviour at a time.
+HOST_TESTS += disk
+disk_SRC = tests/host/disk_test.c $(DISK_HOST)
+disk_LIBS = $(DISK_LIBS)

@@ -158,6 +158,20 @@ disk_save(const char *path)
   fclose(f);
 }
 
+void
+disk_load(const char *path)
+{
+  uint64_t size;
+  void *p = host_map(path, &size);
+
+  if(p == 0)
+    abort();
+  fake_disk_init(&disk, "vda", size);
+  disk.later = threads;
+  memcpy(disk.bytes, p, size);
+  host_unmap(p, size);
+}
+
 bool
 disk_check(const char *what)
 {

@@ -18,5 +18,6 @@ void disk_unmount(void);
 // e2fsck finds nothing to mend; `what` tells where we are if it does.
 bool disk_check(const char *what);
 void disk_save(const char *path); // the image as it is
+void disk_load(const char *path); // contents from a file, once there is a disk
 void disk_threads(
     bool run); // FAKE_PTHREADS: the journal's thread, and a disk that ends requests on its own; before mount

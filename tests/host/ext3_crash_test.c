@@ -125,6 +125,15 @@ host_fsync(void *ctx, void *file, int data_only)
   return file_fsync(file, data_only);
 }
 
+static uint64_t
+host_mtime(void *ctx, void *file)
+{
+  struct stat_info st;
+
+  inode_stat(((struct file *)file)->inode, &st);
+  return st.mtime.sec * 1000000000ull + st.mtime.nsec;
+}
+
 static int
 host_truncate(void *ctx, void *file, uint64_t size)
 {
@@ -134,7 +143,7 @@ host_truncate(void *ctx, void *file, uint64_t size)
 static int
 host_fallocate(void *ctx, void *file, int punch, uint64_t off, uint64_t len)
 {
-  return vfs_fallocate(((struct file *)file)->inode, punch ? FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE : 0, off, len);
+  return vfs_fallocate(file, punch ? FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE : 0, off, len);
 }
 
 // A mapping without an address space: what a fault does to a page, then stores into it.
@@ -266,6 +275,7 @@ static const struct scene_ops host_ops = {
     .close = host_close,
     .write = host_write_file,
     .fsync = host_fsync,
+    .mtime = host_mtime,
     .truncate = host_truncate,
     .fallocate = host_fallocate,
     .map = host_mmap,

@@ -10,13 +10,10 @@
 #include <string.h>
 #include "ext3_image.h"
 
-enum { DIRECT = 12, SECTORS = IMAGE_BLOCK / 512, SMALL_INODE = 128, EXTRA_NOW = 32, FAST_LINK = 60, ENTRY_HEAD = 8 };
-enum { STATE_CLEAN = 1, INCOMPAT_RECOVER = 4, JOURNAL_ERRNO = 0x20, JOURNAL_START = 0x1c, REF_MAX = 32000 };
-enum {
-  FLAG_BAD = 0x1000 | 0x80000 | 0x10000000,
-  FLAG_FIXED = 0x30,
-  ROOM_NAMES = 64
-}; // hashed, extents, inline data: not made by us
+enum { DIRECT = 12, SECTORS = IMAGE_BLOCK / 512, SMALL_INODE = 128, FAST_LINK = 60, ENTRY_HEAD = 8 };
+enum { STATE_CLEAN = 1, INCOMPAT_RECOVER = 4, JOURNAL_ERRNO = 0x20, JOURNAL_START = 0x1c };
+enum { ROOM_NAMES = 64, FLAG_FIXED = 0x30 };       // immutable, append-only
+enum { FLAG_BAD = 0x1000 | 0x80000 | 0x10000000 }; // hashed, extents, inline data: not made by us
 static const uint8_t entry_type[16] = {[IMAGE_REG] = 1,  [IMAGE_DIR] = 2,  [IMAGE_CHR] = 3, [IMAGE_BLK] = 4,
                                        [IMAGE_FIFO] = 5, [IMAGE_SOCK] = 6, [IMAGE_LNK] = 7};
 

@@ -35,6 +35,13 @@ anon_drop(struct aspace *as, vaddr_t lo, vaddr_t hi, struct shootdown *sd)
   return hi;
 }
 
+struct page *
+pmap_peek(struct pmap *pm, vaddr_t va, int *prot, bool *dirty)
+{
+  never(__func__);
+  return 0;
+}
+
 void
 pmap_narrow(struct shootdown *sd, vaddr_t lo, vaddr_t hi, int prot)
 {

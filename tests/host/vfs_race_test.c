@@ -176,3 +176,28 @@ TEST(zz_appends_on_many_threads)
   expect_eq(root_ctx.root->fs->ninodes, 1);
   vfs_stop();
 }
+
+// Files come and go with their blocks: a number is taken again while its last owner is still on his way out.
+static void
+turnover_thread(void *arg)
+{
+  enum { BYTES = 40000, FILES = 150 };
+  char path[32], *bytes = calloc(1, BYTES);
+
+  for(int i = 0; i < FILES; i++) {
+    sprintf(path, "/%lu-%d", (unsigned long)(uintptr_t)arg, i % 3);
+    expect_eq(put(path, O_CREAT | O_WRONLY, bytes, BYTES, 0), BYTES);
+    expect_eq(vfs_unlink(&root_ctx, 0, path), 0);
+  }
+  free(bytes);
+}
+
+TEST(zz_files_come_and_go_on_many_threads)
+{
+  fake_mode(FAKE_PTHREADS);
+  vfs_start();
+  fake_parallel(THREADS, turnover_thread);
+  vfs_settle();
+  expect_eq(root_ctx.root->fs->ninodes, 1);
+  vfs_stop();
+}

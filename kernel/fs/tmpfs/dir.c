@@ -146,8 +146,6 @@ int
 tmpdir_create(struct inode *dir, const char *name, size_t len, unsigned mode, uint64_t rdev, const struct cred *cr,
               struct inode **out)
 {
-  if(S_ISTYPE(mode, S_IFSOCK))
-    return -EOPNOTSUPP;
   return dir_make(dir, name, len, mode, rdev, 0, cr, out);
 }
 
