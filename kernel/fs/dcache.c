@@ -97,7 +97,8 @@ dentry_destroy(struct dentry *d, struct dentry **parent, struct inode **ip) REQU
 }
 
 // One reference less. If it was the last: the dentry waits on the LRU list (returns 0), or, if no look-up can find it
-// any more, it is freed and its parent's reference is the caller's to drop.
+// any more, it is freed and its parent's reference is the caller's to drop. In a directory that was removed nobody will
+// look again, and a name that waited there would keep it.
 static struct dentry *
 dentry_release(struct dentry *d, struct inode **ip) REQUIRES(dcache.lock)
 {
@@ -106,7 +107,7 @@ dentry_release(struct dentry *d, struct inode **ip) REQUIRES(dcache.lock)
   *ip = 0;
   if(atomic_sub(&d->ref, 1) > 0)
     return 0;
-  if(list_empty(&d->by_hash)) {
+  if(list_empty(&d->by_hash) || d->parent->unhashed) {
     dentry_destroy(d, &parent, ip);
     return parent;
   }
@@ -266,6 +267,7 @@ dentry_unlink(struct dentry *d)
   }
   spin_release(&dcache.lock);
   inode_put(ip);
+  dentry_prune(d); // who looked below it a moment ago may have come too late to see that it is gone
 }
 
 void
@@ -288,6 +290,7 @@ dentry_rename(struct dentry *d, struct dentry *newparent, struct dentry *target)
     dentry_enhash(d);
   spin_release(&dcache.lock);
   dentry_put(oldparent);
+  dentry_prune(target);
 }
 
 void

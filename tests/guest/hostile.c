@@ -1,6 +1,8 @@
 // hostile.c -- what random calls found (make fuzz-syscalls), each as small as it could be made.
 #include "t.h"
 #include <grp.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/time.h>
 
 // -1 stands for "as it is" elsewhere, so nobody can be it.
@@ -58,4 +60,76 @@ TEST(many_short_timers_can_be_killed)
   for(int i = 0; i < OWNERS; i++)
     if(pid[i] > 0)
       expect(waitpid(pid[i], 0, 0) == pid[i]);
+}
+
+static const char *fresh_tmpfs; // mounted by the test, where nobody else makes files
+
+static void
+mount_fresh(void)
+{
+  static char dir[64];
+
+  snprintf(dir, sizeof(dir), "/tmp/hostile-%d", getpid());
+  need(mkdir(dir, 0700) == 0);
+  if(mount("none", dir, "tmpfs", 0, "size=1m") < 0) {
+    rmdir(dir);
+    skip("may not mount here");
+  }
+  fresh_tmpfs = dir;
+  need(chdir(dir) == 0);
+}
+
+static void
+unmount_fresh(void)
+{
+  expect(chdir("/") == 0 && umount2(fresh_tmpfs, 0) == 0 && rmdir(fresh_tmpfs) == 0);
+}
+
+static long
+free_inodes(void)
+{
+  struct statvfs s;
+
+  need(statvfs(fresh_tmpfs, &s) == 0);
+  return s.f_ffree;
+}
+
+// Names that were looked for in a folder, and not found, do not keep it once it is removed.
+TEST(a_removed_folder_is_gone)
+{
+  struct stat st;
+  long before;
+
+  mount_fresh();
+  before = free_inodes();
+  need(mkdir("d", 0700) == 0);
+  expect_errno(stat("d/x", &st), ENOENT);
+  expect(rmdir("d") == 0);
+  expect_eq(free_inodes(), before);
+  need(mkdir("a", 0700) == 0 && mkdir("b", 0700) == 0); // replaced by another
+  expect_errno(stat("b/x", &st), ENOENT);
+  expect(rename("a", "b") == 0 && rmdir("b") == 0);
+  expect_eq(free_inodes(), before);
+  unmount_fresh();
+}
+
+static void
+look_in_vain(void *arg)
+{
+  struct stat st;
+
+  need(mkdir("d", 0700) == 0 && chdir("d") == 0 && rmdir("../d") == 0);
+  expect_errno(stat("x", &st), ENOENT);
+}
+
+// The same when one is still in it.
+TEST(a_removed_folder_is_gone_with_who_was_in_it)
+{
+  long before;
+
+  mount_fresh();
+  before = free_inodes();
+  expect(in_child(look_in_vain, 0) == 0);
+  expect_eq(free_inodes(), before);
+  unmount_fresh();
 }

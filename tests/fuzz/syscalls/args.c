@@ -81,13 +81,11 @@ wild(struct ctx *c)
   return base + 8 * below(c, PLAY_STRETCH / 8);
 }
 
-uint64_t
-place(struct ctx *c, const void *data, size_t n)
+static uint64_t
+put(struct ctx *c, const void *data, size_t n)
 {
   size_t at, fits;
 
-  if(one_in(c, 12))
-    return wild(c);
   if(one_in(c, 10)) // flush with the hole, or reaching into it
     at = ARENA - n + (one_in(c, 3) ? below(c, n + 1) : 0);
   else
@@ -99,6 +97,19 @@ place(struct ctx *c, const void *data, size_t n)
     c->used = at + ((n + 7) & ~7ull);
   memcpy(c->arena + at, data, fits);
   return (uint64_t)c->arena + at;
+}
+
+uint64_t
+place(struct ctx *c, const void *data, size_t n)
+{
+  return one_in(c, 12) ? wild(c) : put(c, data, n);
+}
+
+// A name by root is one of ours: what lies in memory somewhere might be the start of a name of the machine's.
+static uint64_t
+name(struct ctx *c, const void *s, size_t n)
+{
+  return c->root ? put(c, s, n) : place(c, s, n);
 }
 
 // ---- Names
@@ -172,7 +183,7 @@ long_path(struct ctx *c)
   for(int i = 0; i < n; i++)
     s[i] = i % component == component - 1 ? '/' : component == 2 ? '.' : 'n';
   s[n] = 0;
-  return place(c, s, n + 1);
+  return name(c, s, n + 1);
 }
 
 static uint64_t
@@ -183,7 +194,7 @@ rooted_path(struct ctx *c, const char *dir)
                    one_in(c, 4) && !c->root ? (int)below(c, board->slots) : (int)(c->slot - board->slot),
                    local[below(c, sizeof(local) / sizeof(local[0]))]);
 
-  return place(c, s, n + 1);
+  return name(c, s, n + 1);
 }
 
 uint64_t
@@ -199,7 +210,7 @@ a_path(struct ctx *c)
   if(r == 6)
     return long_path(c);
   if(r == 7)
-    return place(c, "", 1);
+    return name(c, "", 1);
   if(r == 8 && !c->root)
     return wild(c);
   if(r < 14) {
@@ -208,7 +219,7 @@ a_path(struct ctx *c)
   } else if(r == 14 && !c->root) {
     s = upward[below(c, sizeof(upward) / sizeof(upward[0]))];
   }
-  return place(c, s, strlen(s) + 1);
+  return name(c, s, strlen(s) + 1);
 }
 
 static uint64_t
