@@ -376,6 +376,9 @@ change_over(struct exec *x)
   proc_take_lead(p, t);
   swap_parts(x, t, p);
   clone_release_parent(t);
+  if(x->as)
+    aspace_unuse(x->as); // first: who sees a descriptor close finds the old memory gone, as on Linux
+  x->as = 0;
   fdtable_exec(t->files);
   signal_exec(t);
   ktimer_delete_all(p);
