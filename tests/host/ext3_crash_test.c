@@ -395,12 +395,57 @@ record(unsigned seed, unsigned ops, uint64_t quota)
 
 // ---- states
 
+// scratch.bytes is kept equal to what is durable, but for these blocks: copying all of it would be most of the work.
+static bool *touched;
+
+static void
+touch(uint64_t sector, uint64_t sectors)
+{
+  for(uint64_t b = sector / EXT3_SECTORS; b * EXT3_SECTORS < sector + sectors; b++)
+    touched[b] = true;
+}
+
+static void
+scratch_submitted(struct fake_disk *d, struct blkreq *r)
+{
+  if(r->op == BLK_WRITE)
+    touch(r->sector, blk_bytes(r) / BLK_SECTOR);
+}
+
+static void
+scratch_restore(const struct fake_crash *c)
+{
+  for(uint64_t b = 0; b < disk.size / EXT3_BLOCK; b++)
+    if(touched[b]) {
+      memcpy(scratch.bytes + b * EXT3_BLOCK, c->durable + b * EXT3_BLOCK, EXT3_BLOCK);
+      touched[b] = false;
+    }
+}
+
+static void
+scratch_start(const struct fake_crash *c)
+{
+  fake_disk_init(&scratch, "vdb", disk.size);
+  memcpy(scratch.bytes, c->durable, disk.size);
+  scratch.later = true; // the recovery's requests end in any order too
+  scratch.submitted = scratch_submitted;
+  free(touched);
+  touched = calloc(disk.size / EXT3_BLOCK, sizeof(*touched));
+}
+
+// All writes of this recording that are not durable yet, and those that have just become so.
+static void
+touch_open(const struct fake_crash *c)
+{
+  for(int i = c->first; i < disk.nwrites && disk.write[i].asked <= c->event; i++)
+    touch(disk.write[i].sector, disk.write[i].sectors);
+}
+
 static void
 build_one(struct fake_crash *c, bool only, unsigned *seed)
 {
   int n = fake_crash_pending(c), which = n ? (int)(next_random(seed) % n) : 0;
 
-  memcpy(scratch.bytes, c->durable, disk.size);
   for(int i = c->first; i < disk.nwrites && disk.write[i].asked <= c->event; i++) {
     const struct fake_write *w = &disk.write[i];
 
@@ -433,8 +478,10 @@ state_check(struct model *m, struct fake_crash *c, int kind, unsigned seed)
   const char *why;
 
   seed |= 1;
+  scratch_restore(c);
+  touch_open(c);
   if(kind < KIND_BUT_ONE)
-    fake_crash_image(c, scratch.bytes, (enum crash_how)kind, &seed);
+    fake_crash_apply(c, scratch.bytes, (enum crash_how)kind, &seed);
   else
     build_one(c, kind != KIND_BUT_ONE, &seed);
   if((why = recover()) != 0)
@@ -458,9 +505,12 @@ explore(struct tally *t, unsigned seed, int n, int how)
   unsigned random = seed * 7919;
   int next = 0;
 
-  fake_disk_init(&scratch, "vdb", disk.size);
   fake_crash_begin(&c, &disk);
-  while(fake_crash_next(&c)) {
+  scratch_start(&c);
+  for(;;) {
+    touch_open(&c); // those that become durable now
+    if(!fake_crash_next(&c))
+      break;
     int here = (int)(((long)(c.event + 1) * n) / disk.events - ((long)c.event * n) / disk.events);
 
     for(; next < ntold && told[next].event <= c.event; next++)
