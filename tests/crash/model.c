@@ -37,6 +37,7 @@ struct cand { // bytes [lo, hi) of a block may be those of operation op
   uint32_t op;
   uint16_t lo, hi;
   bool zero;   // they are zeros
+  bool maybe;  // op failed in part: what was there before may be there for ever
   bool strong; // once op is visible in names and sizes, nothing older may be here
 };
 struct block {
@@ -161,7 +162,9 @@ file_may(struct mfile *f, uint32_t op, uint64_t lo, uint64_t hi, bool zero, bool
     if(end > hi)
       end = hi;
     if(b < BLOCKS_MAX)
-      cand_add(&f->block[b], (struct cand){op, lo % IMAGE_BLOCK, end - b * IMAGE_BLOCK, zero, strong});
+      cand_add(
+          &f->block[b],
+          (struct cand){.op = op, .lo = lo % IMAGE_BLOCK, .hi = end - b * IMAGE_BLOCK, .zero = zero, .strong = strong});
     lo = end;
   }
 }
@@ -185,7 +188,7 @@ block_settle(struct mfile *f, uint32_t proc, uint32_t file, uint64_t n, unsigned
     struct cand c = b->cand[i], part = c;
     unsigned from = c.lo > lo ? c.lo : lo, to = c.hi < hi ? c.hi : hi;
 
-    if(c.op > upto || from >= to) {
+    if(c.op > upto || from >= to || c.maybe) {
       cand_add(&rest, c);
       continue;
     }
@@ -384,7 +387,11 @@ file_weaken(struct mfile *f, uint32_t op)
 {
   for(int b = 0; f->block && b < BLOCKS_MAX; b++)
     for(int i = f->block[b].n - 1; i >= 0 && f->block[b].cand[i].op == op; i--)
-      f->block[b].cand[i].strong = false;
+      f->block[b].cand[i] = (struct cand){.op = op,
+                                          .lo = f->block[b].cand[i].lo,
+                                          .hi = f->block[b].cand[i].hi,
+                                          .zero = f->block[b].cand[i].zero,
+                                          .maybe = true};
 }
 
 // It had no effect on names or sizes after all, or less.

@@ -20,7 +20,16 @@
 #include "lib/fmt.h"
 #include "test.h"
 
-enum { PROCS = 3, TURN = 6, REASON = 600, KINDS = 6, KIND_BUT_ONE = 4 };
+enum {
+  FULL_OPS = 200,
+  FULL_QUOTA = 8 << 20,
+  FULL_LEFT = 60, // blocks
+  PROCS = 3,
+  TURN = 6,
+  REASON = 600,
+  KINDS = 6,
+  KIND_BUT_ONE = 4
+};
 static const char *const kind_name[KINDS] = {"prefix", "none", "some", "torn", "but-one", "one"};
 
 static struct fake_disk disk, scratch; // what the workload uses; what a state is recovered on
@@ -30,6 +39,7 @@ static char said[1024];     // what the kernel printed last
 
 static struct told *told;
 static int ntold, told_room;
+static int found_full; // operations that found no space, in the last recording
 
 void
 vprint(const char *f, va_list ap)
@@ -291,27 +301,39 @@ static const struct scene_ops host_ops = {
 
 // ---- the world
 
-static bool
-world(void)
+// An image with the workload's directories, and a file of so many blocks; 0.
+static unsigned char *
+image_make(uint32_t filler)
 {
   char tree[200], image[200];
   uint64_t size;
 
-  if(base)
-    return true;
-  fs_world();
-  fake_idle = fake_disks_idle;
   sprintf(tree, "%s/crash", host_tmp());
-  sprintf(image, "%s/crash.img", host_tmp());
+  sprintf(image, "%s/crash%u.img", host_tmp(), filler);
   if(host_run("mkdir -p %s/w/shared && for i in 0 1 2; do mkdir -p %s/w/p$i/many; done && "
+              "head -c %lu /dev/urandom >%s/filler && "
               "mke2fs -q -F -t ext3 -b 4096 -I 256 -N 512 -m 0 -O none,has_journal,filetype,sparse_super,large_file -J "
-              "size=4 "
-              "-d %s %s 9M >/dev/null 2>&1",
-              tree, tree, tree, image) != 0) {
+              "size=4 -d %s %s 9M >/dev/null 2>&1",
+              tree, tree, (unsigned long)filler * EXT3_BLOCK, tree, tree, image) != 0) {
     test_fail(__FILE__, __LINE__, "mke2fs did not make an image");
-    return false;
+    return 0;
   }
-  base = host_map(image, &size);
+  return host_map(image, &size);
+}
+
+static bool
+world(bool full)
+{
+  static unsigned char *empty, *filled;
+
+  if(empty == 0) {
+    fs_world();
+    fake_idle = fake_disks_idle;
+    empty = image_make(0);
+  }
+  if(full && empty && filled == 0)
+    filled = image_make(((struct image_super *)(empty + EXT3_SUPER_OFFSET))->free_blocks - FULL_LEFT);
+  base = full ? filled : empty;
   return base != 0;
 }
 
@@ -364,7 +386,7 @@ record(unsigned seed, unsigned ops, uint64_t quota)
   fake_disk_record(&disk);
   disk.later = true;
   disk.seed = seed | 1;
-  ntold = 0;
+  ntold = found_full = 0;
   if(fs_mount_ext3("/dev/vda", &fs) != 0) {
     test_fail(__FILE__, __LINE__, "seed %u: cannot be mounted: %s", seed, said);
     return false;
@@ -385,6 +407,7 @@ record(unsigned seed, unsigned ops, uint64_t quota)
   }
   for(int i = 0; i < PROCS; i++) {
     scenes_close(&s[i]);
+    found_full += s[i].full;
     if(s[i].errors)
       test_fail(__FILE__, __LINE__, "seed %u: process %d: %d operations failed", seed, i, s[i].errors);
   }
@@ -395,12 +418,57 @@ record(unsigned seed, unsigned ops, uint64_t quota)
 
 // ---- states
 
+// scratch.bytes is kept equal to what is durable, but for these blocks: copying all of it would be most of the work.
+static bool *touched;
+
+static void
+touch(uint64_t sector, uint64_t sectors)
+{
+  for(uint64_t b = sector / EXT3_SECTORS; b * EXT3_SECTORS < sector + sectors; b++)
+    touched[b] = true;
+}
+
+static void
+scratch_submitted(struct fake_disk *d, struct blkreq *r)
+{
+  if(r->op == BLK_WRITE)
+    touch(r->sector, blk_bytes(r) / BLK_SECTOR);
+}
+
+static void
+scratch_restore(const struct fake_crash *c)
+{
+  for(uint64_t b = 0; b < disk.size / EXT3_BLOCK; b++)
+    if(touched[b]) {
+      memcpy(scratch.bytes + b * EXT3_BLOCK, c->durable + b * EXT3_BLOCK, EXT3_BLOCK);
+      touched[b] = false;
+    }
+}
+
+static void
+scratch_start(const struct fake_crash *c)
+{
+  fake_disk_init(&scratch, "vdb", disk.size);
+  memcpy(scratch.bytes, c->durable, disk.size);
+  scratch.later = true; // the recovery's requests end in any order too
+  scratch.submitted = scratch_submitted;
+  free(touched);
+  touched = calloc(disk.size / EXT3_BLOCK, sizeof(*touched));
+}
+
+// All writes of this recording that are not durable yet, and those that have just become so.
+static void
+touch_open(const struct fake_crash *c)
+{
+  for(int i = c->first; i < disk.nwrites && disk.write[i].asked <= c->event; i++)
+    touch(disk.write[i].sector, disk.write[i].sectors);
+}
+
 static void
 build_one(struct fake_crash *c, bool only, unsigned *seed)
 {
   int n = fake_crash_pending(c), which = n ? (int)(next_random(seed) % n) : 0;
 
-  memcpy(scratch.bytes, c->durable, disk.size);
   for(int i = c->first; i < disk.nwrites && disk.write[i].asked <= c->event; i++) {
     const struct fake_write *w = &disk.write[i];
 
@@ -433,8 +501,10 @@ state_check(struct model *m, struct fake_crash *c, int kind, unsigned seed)
   const char *why;
 
   seed |= 1;
+  scratch_restore(c);
+  touch_open(c);
   if(kind < KIND_BUT_ONE)
-    fake_crash_image(c, scratch.bytes, (enum crash_how)kind, &seed);
+    fake_crash_apply(c, scratch.bytes, (enum crash_how)kind, &seed);
   else
     build_one(c, kind != KIND_BUT_ONE, &seed);
   if((why = recover()) != 0)
@@ -458,9 +528,12 @@ explore(struct tally *t, unsigned seed, int n, int how)
   unsigned random = seed * 7919;
   int next = 0;
 
-  fake_disk_init(&scratch, "vdb", disk.size);
   fake_crash_begin(&c, &disk);
-  while(fake_crash_next(&c)) {
+  scratch_start(&c);
+  for(;;) {
+    touch_open(&c); // those that become durable now
+    if(!fake_crash_next(&c))
+      break;
     int here = (int)(((long)(c.event + 1) * n) / disk.events - ((long)c.event * n) / disk.events);
 
     for(; next < ntold && told[next].event <= c.event; next++)
@@ -491,13 +564,13 @@ setting(const char *name, unsigned otherwise)
 }
 
 static void
-many(unsigned ops, uint64_t quota)
+many(unsigned ops, uint64_t quota, bool full)
 {
   unsigned seed = setting("SEED", 1), seeds = setting("SEEDS", getenv("SEED") ? 1 : 3), states = setting("STATES", 300);
   struct timespec from, to;
   struct tally t = {0};
 
-  need(world());
+  need(world(full));
   clock_gettime(CLOCK_MONOTONIC, &from);
   for(unsigned i = 0; i < seeds && t.bad == 0; i++) {
     if(!record(seed + i, ops, quota))
@@ -511,12 +584,14 @@ many(unsigned ops, uint64_t quota)
 
 TEST(states_after_a_power_cut)
 {
-  many(150, 200 << 10);
+  many(150, 200 << 10, false);
 }
 
 TEST(states_of_a_full_disk)
 {
-  many(150, 2 << 20);
+  many(FULL_OPS, FULL_QUOTA, true);
+  printf("  %d operations of the last found no space\n", found_full);
+  expect(found_full > 0);
 }
 
 // ---- controls
@@ -525,7 +600,7 @@ TEST(ignored_flushes_are_found)
 {
   struct tally t = {0};
 
-  need(world());
+  need(world(false));
   need(record(1, 60, 200 << 10));
   for(int i = 0; i < disk.nwrites; i++)
     disk.write[i].durable = INT32_MAX;
@@ -538,7 +613,7 @@ TEST(early_commit_records_are_found)
 {
   struct tally t = {0};
 
-  need(world());
+  need(world(false));
   need(record(1, 60, 200 << 10));
   expect(log_commits_early(&disk) > 10);
   explore(&t, 1, 400, QUIET);
@@ -550,7 +625,7 @@ TEST(syncs_that_return_early_are_found)
 {
   struct tally t = {0};
 
-  need(world());
+  need(world(false));
   need(record(1, 60, 200 << 10));
   explore(&t, 1, 200, QUIET_EARLY);
   printf("  %d of %d states bad\n", t.bad, t.states);

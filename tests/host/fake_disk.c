@@ -290,9 +290,15 @@ write_tear(const struct fake_write *w, unsigned char *image, unsigned *seed)
 void
 fake_crash_image(struct fake_crash *c, unsigned char *image, enum crash_how how, unsigned *seed)
 {
+  memcpy(image, c->durable, c->d->size);
+  fake_crash_apply(c, image, how, seed);
+}
+
+void
+fake_crash_apply(struct fake_crash *c, unsigned char *image, enum crash_how how, unsigned *seed)
+{
   struct fake_disk *d = c->d;
 
-  memcpy(image, c->durable, d->size);
   for(int i = c->first; how != CRASH_NONE && i < d->nwrites && d->write[i].asked <= c->event; i++) {
     const struct fake_write *w = &d->write[i];
 

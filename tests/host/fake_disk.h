@@ -61,5 +61,7 @@ struct fake_crash {
 void fake_crash_begin(struct fake_crash *c, struct fake_disk *d);
 bool fake_crash_next(struct fake_crash *c);   // one event on
 int fake_crash_pending(struct fake_crash *c); // writes that may or may not be there
+// For who keeps an image that is c->durable already: what may be lost is put into it.
+void fake_crash_apply(struct fake_crash *c, unsigned char *image, enum crash_how how, unsigned *seed);
 void fake_crash_image(struct fake_crash *c, unsigned char *image, enum crash_how how, unsigned *seed);
 void fake_crash_end(struct fake_crash *c);
