@@ -273,13 +273,13 @@ TEST(seals_forbid)
   expect_eq(vfs_truncate(f->inode, 100, 0), 0);
   expect_eq(seal_add(f, SEAL_GROW), 0);
   expect_eq(vfs_truncate(f->inode, 101, 0), -EPERM);
-  expect_eq(vfs_fallocate(f->inode, 0, 0, 101), -EPERM);
+  expect_eq(vfs_fallocate(f, 0, 0, 101), -EPERM);
   expect_eq(vfs_truncate(f->inode, 50, 0), 0);
   expect_eq(seal_add(f, SEAL_SHRINK | SEAL_EXEC), 0);
   expect_eq(vfs_truncate(f->inode, 49, 0), -EPERM);
   expect_eq(vfs_setattr(f->inode, &run, root_ctx.cred), -EPERM);
   expect_eq(seal_add(f, SEAL_WRITE), 0);
-  expect_eq(vfs_fallocate(f->inode, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, 0, 50), -EPERM);
+  expect_eq(vfs_fallocate(f, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, 0, 50), -EPERM);
   expect_eq(seal_get(ro), SEAL_GROW | SEAL_SHRINK | SEAL_EXEC | SEAL_WRITE);
   expect_eq(mobj_claim_write(&f->inode->obj), -EPERM);
   file_put(f);
@@ -297,24 +297,24 @@ TEST(room_ahead_and_holes)
   setup();
   need(tmpfs_anon_file("memfd:r", 0, 06777, 0, &f) == 0);
   f->inode->mode |= S_ISUID;
-  expect_eq(vfs_fallocate(f->inode, FALLOC_PUNCH_HOLE, 0, 1), -EOPNOTSUPP);
-  expect_eq(vfs_fallocate(f->inode, FALLOC_ZERO_RANGE, 0, 1), -EOPNOTSUPP);
-  expect_eq(vfs_fallocate(f->inode, 0, 0, 0), -EINVAL);
-  expect_eq(vfs_fallocate(f->inode, 0, INT64_MAX, 1), -EFBIG);
+  expect_eq(vfs_fallocate(f, FALLOC_PUNCH_HOLE, 0, 1), -EOPNOTSUPP);
+  expect_eq(vfs_fallocate(f, FALLOC_ZERO_RANGE, 0, 1), -EOPNOTSUPP);
+  expect_eq(vfs_fallocate(f, 0, 0, 0), -EINVAL);
+  expect_eq(vfs_fallocate(f, 0, INT64_MAX, 1), -EFBIG);
   expect(f->inode->mode & S_ISUID);
-  expect_eq(vfs_fallocate(f->inode, FALLOC_KEEP_SIZE, 4096, 8192), 0);
+  expect_eq(vfs_fallocate(f, FALLOC_KEEP_SIZE, 4096, 8192), 0);
   expect(!(f->inode->mode & S_ISUID));
   inode_stat(f->inode, &st);
   expect_eq(st.size, 0);
   expect_eq(st.blocks, 16);
-  expect_eq(vfs_fallocate(f->inode, 0, 0, 4097), 0);
+  expect_eq(vfs_fallocate(f, 0, 0, 4097), 0);
   inode_stat(f->inode, &st);
   expect_eq(st.size, 4097);
   expect_eq(st.blocks, 24);
-  expect_eq(vfs_fallocate(f->inode, PUNCH, 100, 8092), 0);
+  expect_eq(vfs_fallocate(f, PUNCH, 100, 8092), 0);
   inode_stat(f->inode, &st);
   expect_eq(st.blocks, 16);
-  expect_eq(vfs_fallocate(f->inode, 0, 0, 1ull << 50), -ENOSPC); // more than the machine has
+  expect_eq(vfs_fallocate(f, 0, 0, 1ull << 50), -ENOSPC); // more than the machine has
   inode_stat(f->inode, &st);
   expect_eq(st.blocks, 16);
   expect_eq(vfs_truncate(f->inode, 4097, 0), 0);
