@@ -548,8 +548,7 @@ step(void)
   if(kind->hungry && rnd(3) == 0) {
     vfs_settle();
     bcache_shrink(UINT64_MAX);
-    kmem_drain();
-    frame_fail_after(1 + rnd(12), false);
+    disk_starve(1 + rnd(12));
   }
   strcpy(what, "nothing");
   ours = both(a, b, &theirs);

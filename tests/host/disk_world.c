@@ -48,6 +48,20 @@ disk_threads(bool run)
   fake_disk_thread(run);
 }
 
+static void
+relent(void)
+{
+  frame_fail_after(0, false);
+}
+
+void
+disk_starve(unsigned n)
+{
+  fake_yield = relent;
+  kmem_drain();
+  frame_fail_after(n, true);
+}
+
 // ---- images
 
 static struct image *

@@ -21,3 +21,5 @@ void disk_save(const char *path); // the image as it is
 void disk_load(const char *path); // contents from a file, once there is a disk
 void disk_threads(
     bool run); // FAKE_PTHREADS: the journal's thread, and a disk that ends requests on its own; before mount
+// Memory fails from the n-th allocation on, until somebody can no longer do without and waits for it.
+void disk_starve(unsigned n);

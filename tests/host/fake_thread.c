@@ -30,6 +30,7 @@ struct fake_task {
 struct cpu *cpus[CPU_MAX];
 int cpu_count = 1;
 bool (*fake_idle)(void);
+void (*fake_yield)(void);
 uint64_t fake_now = NSEC;
 char fake_panic_text[512];
 
@@ -295,6 +296,8 @@ fake_signal_clear(struct thread *t)
 void
 thread_yield(void)
 {
+  if(mode_now == FAKE_SINGLE && fake_yield)
+    fake_yield();
   sched_yield();
 }
 

@@ -19,7 +19,8 @@ void fake_mode(enum fake_mode mode);
 
 // FAKE_SINGLE: nothing runs; make something happen that may wake the waiter (finish a request). false: nothing to do.
 extern bool (*fake_idle)(void);
-extern uint64_t fake_now; // FAKE_SINGLE: nanoseconds since start; tests may move it forward
+extern void (*fake_yield)(void); // FAKE_SINGLE: thread_yield calls it, so that what is waited for can come; 0
+extern uint64_t fake_now;        // FAKE_SINGLE: nanoseconds since start; tests may move it forward
 
 // A signal waits for `t` (0: the running thread) from now on, and wakes it. fatal: ends killable waits too.
 void fake_signal(struct thread *t, bool fatal);
