@@ -186,3 +186,27 @@ TEST(times_are_clamped)
     disk_check("after all");
   }
 }
+
+// A store through a mapping is noted, and goes to the disk with the next sync of the file system, too: not only with fsync.
+TEST(sync_stores_the_times_of_mapped_stores)
+{
+  struct dentry *d;
+  struct page *pg;
+
+  need(disk_format("plain", "-N 512", "12M") && disk_mount() == 0);
+  need(put("/f", O_CREAT | O_WRONLY, "x", 1, 0) == 1);
+  need(namei(&root_ctx, 0, "/f", 0, &d) == 0);
+  expect_eq(inode_sync_fs(disk_fs), 0); // a page that is dirty already is touched once
+  need(mobj_page(&d->inode->obj, 0, FOR_WRITE, &pg) == 0);
+  *(char *)page_va(pg) = 'y';
+  mobj_dirty(&d->inode->obj, pg);
+  page_busy_clear(pg);
+  page_put(pg);
+  expect(d->inode->touched != 0);
+  expect_eq(inode_sync_fs(disk_fs), 0);
+  expect_eq(disk_fs->ops->sync(disk_fs), 0);
+  expect_eq(d->inode->touched, 0);
+  dentry_put(d);
+  disk_unmount();
+  disk_check("after all");
+}

@@ -148,6 +148,9 @@ disk_unmount(void)
   struct fs *fs = disk_fs;
 
   vfs_settle();
+  expect_eq(inode_sync_fs(fs), 0); // as umount does
+  fs->forsaken = true;
+  inode_disown(fs, true);
   dentry_forget_fs(fs);
   expect_eq(fs->root->ref, 1);
   expect_eq(fs->ref, 2);

@@ -333,6 +333,7 @@ ext3_remount(struct fs *fs, bool readonly, const char *options)
     return -EBUSY;
   }
   err = inode_sync_fs(fs);
+  err = err ? err : fs->ops->sync(fs);
   err = err ? err : ext3_stop_writing(x);
   if(err && x->journal)
     fs->readonly = x->told;

@@ -210,15 +210,24 @@ ext3_statfs(struct fs *fs, struct statfs_info *st)
   return 0;
 }
 
+// Stores through mappings are noted in memory only: their times are due now.
+static bool
+store_times(struct inode *ip, void *unused)
+{
+  if(atomic_get(&ip->touched))
+    ext3_store_alone(ip); // an error has shut the gate: the sync itself tells
+  return false;
+}
+
 static int
 ext3_sync(struct fs *fs)
 {
   struct ext3_fs *x = (struct ext3_fs *)fs;
-
   int err;
 
   if(!ext3_enter(x))
     return 0;
+  inode_any(fs, store_times, 0);
   err = journal_force(x->journal);
   ext3_leave(x);
   return err;
