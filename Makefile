@@ -96,6 +96,10 @@ build/root.img: $(ROOT)/usr/share/lazy6/big $(ROOT)/usr/share/lazy6/words $(ROOT
 	@tools/mkimage $@ $(ROOT)
 	@echo "  image   $@"
 
+# What a target must have first is built here, all CPUs at work, after `setup` has seen to the tools.
+JOBS  ?= $(shell nproc)
+BUILD  = $(MAKE) --no-print-directory -s -j$(JOBS)
+
 .PHONY: all kernel image run setup clean help
 all: kernel image $(XV6_LIB) ## kernel and disk image
 kernel: $(KERNEL_ELF) ## the kernel only
@@ -103,7 +107,7 @@ image: build/root.img ## the disk image only
 setup: ## install what is missing
 	@tools/setup run
 run: setup ## boot: a shell on a terminal, else the tour. SMP= MEM= APPEND= ADD= XV6= RUN= DISK= KEEP= QUIET= CPU= QEMU_EXTRA=
-	@$(MAKE) --no-print-directory -s all $(if $(QUIET),>&2)
+	@$(BUILD) all $(if $(QUIET),>&2)
 	@tools/run $(KERNEL_ELF) build/root.img
 
 # ---- what a hand that knows xv6 types. These start with our own programs in /xv6 (XV6= names others), and Ctrl-P is
@@ -111,10 +115,10 @@ run: setup ## boot: a shell on a terminal, else the tour. SMP= MEM= APPEND= ADD=
 .PHONY: qemu qemu-nox qemu-gdb qemu-nox-gdb grade
 QEMU_ENV = XV6="$(or $(XV6),user/xv6/programs)" SMP="$(or $(SMP),2)" APPEND="ctrlp $(APPEND)"
 qemu qemu-nox: setup
-	@$(MAKE) --no-print-directory -s all
+	@$(BUILD) all
 	@$(QEMU_ENV) tools/run $(KERNEL_ELF) build/root.img
 qemu-gdb qemu-nox-gdb: setup
-	@$(MAKE) --no-print-directory -s all
+	@$(BUILD) all
 	@rm -f build/gdb.sock; echo "*** Now run 'tools/gdb -a' in another window."
 	@GDB=1 $(QEMU_ENV) tools/run $(KERNEL_ELF) build/root.img
 grade: test
@@ -145,12 +149,15 @@ build/tests/tests/all: tests/guest/all.sh
 	@mkdir -p $(@D)
 	@cp $< $@; chmod +x $@
 
-.PHONY: test test-linux soak
-test: setup-test all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) crash-build $(HOSTILE) ## all tests; T="-s SUITE -k WORD" for some (tests/run -h)
+.PHONY: test test-build test-linux soak
+test: setup-test ## all tests; T="-s SUITE -k WORD" for some (tests/run -h)
+	@$(BUILD) test-build
 	@HOST_TESTS="$(HOST_TESTS)" FUZZERS="$(FUZZERS)" KERNEL=$(KERNEL) tests/run $(T)
 test-linux: $(GUEST) ## the guest tests on this Linux, which is their oracle
 	@build/tests/tests/all
-soak: setup-test all $(GUEST) ## the long ones: 2 and 16 CPUs, stress
+test-build: all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) crash-build $(HOSTILE)
+soak: setup-test ## the long ones: 2 and 16 CPUs, stress
+	@$(BUILD) all $(GUEST)
 	@KERNEL=$(KERNEL) tests/run -s soak
 .PHONY: setup-test
 setup-test:
@@ -182,5 +189,5 @@ format: ## let clang-format lay out every file
 	@clang-format -i $(SOURCES)
 .PHONY: gdb
 gdb: setup ## the machine under gdb (tools/gdb -h)
-	@$(MAKE) --no-print-directory -s all
+	@$(BUILD) all
 	@tools/gdb $(KERNEL_ELF)
