@@ -9,7 +9,7 @@ fuzz_ext3_SRC = tests/fuzz/fuzz_ext3.c $(FS_HOST) build/fuzz/ext3.img
 fuzz_ext3_LIBS := -lpthread
 fuzz_write_SRC = tests/fuzz/fuzz_write.c $(addprefix tests/host/,fake_disk.c no_programs.c fake_frames.c fake_thread.c) $(MMLOW_MM) \
   $(HOST_CORE) $(wildcard kernel/fs/*.c) $(wildcard kernel/fs/ext3/*.c) $(wildcard kernel/fs/journal/*.c) kernel/fs/devfs/blkfile.c \
-  kernel/dev/blk.c kernel/lib/radix.c kernel/lib/rbtree.c kernel/lib/bitmap.c kernel/lib/fmt.c build/fuzz/write.img
+  kernel/dev/blk.c kernel/dev/blkfail.c kernel/lib/radix.c kernel/lib/errseq.c kernel/lib/rbtree.c kernel/lib/bitmap.c kernel/lib/fmt.c build/fuzz/write.img
 fuzz_write_LIBS := -lpthread -Wl,--wrap=journal_start
 fuzz_replay_SRC = tests/fuzz/fuzz_replay.c tests/host/journal_world.c $(JOURNAL_HOST)
 fuzz_replay_LIBS := -lpthread
