@@ -86,7 +86,8 @@ def suite(elf, env, report, slow):
         step("erase_with_del", "echo abX\x7fc\r", r"\nabc\r\n" + BACK)
         step("erase_with_backspace", "echo abX\x08d\r", r"\nabd\r\n" + BACK)
         step("kill_line", "echo wrong\x15echo right\r", r"\nright\r\n" + BACK)
-        step("canonical_erase", "cat\r", r"cat\r\n")
+        # what is typed while the shell still edits the line would not be erased: it says when it is done with that
+        step("canonical_erase", "echo re''ady; cat\r", r"\nready\r\n")
         step("canonical_erase_del", "xy\x7fz\r", r"\nxz\r\n")
         step("canonical_kill", "junk\x15good\r", r"\ngood\r\n")
         step("canonical_end_of_file", "\x04", PROMPT)
