@@ -1,7 +1,7 @@
 // data.c -- reading and writing a regular file: through the pages of its memory object, where mmap finds them too.
 //
 // Typical: data_read: the page, cached or loaded / copy to the uio. data_write: inode.lock (w) / pin one source page /
-// size raised / mobj_page FOR_WRITE / copy page to page / mobj_dirty / page_busy_clear.
+// size raised / mobj_page FOR_WRITE, or FOR_REPLACE / copy page to page / mobj_dirty / page_busy_clear.
 // The source is pinned before a page of the file becomes BUSY, so that writing a file from its own mapping cannot wait
 // for itself. A reader takes no inode.lock: a page reference is enough, and inode.visible hides bytes that a write is
 // still putting behind the old end. Knows nothing of where the store keeps anything.
@@ -177,11 +177,26 @@ data_set_size(struct inode *ip, uint64_t size)
   spin_release(&ip->obj.lock);
 }
 
+// Copy n bytes to offset off of the BUSY page. One that was not read gets zeros behind them, where the file ends.
+static void
+data_put(struct mobj *obj, struct page *pg, uint64_t off, const char *p, size_t n)
+{
+  char *at = page_va(pg);
+
+  memmove(at + off, p, n);
+  if(!page_test(pg, PAGE_UPTODATE)) {
+    memset(at + off + n, 0, PAGE_SIZE - off - n);
+    page_set(pg, PAGE_UPTODATE);
+  }
+  mobj_dirty(obj, pg);
+}
+
 // Put n bytes from s into one page at pos; the file ends at pos + n or later then. held: inode.lock (w)
 static int
 data_write_page(struct inode *ip, uint64_t pos, const struct source *s, size_t n)
 {
-  uint64_t old = ip->obj.size;
+  uint64_t old = ip->obj.size, off = pos & (PAGE_SIZE - 1);
+  bool all = off == 0 && (n == PAGE_SIZE || pos + n >= old); // nothing of the page will be as it was
   struct page *pg;
   int err;
 
@@ -193,10 +208,9 @@ data_write_page(struct inode *ip, uint64_t pos, const struct source *s, size_t n
     }
     data_set_size(ip, pos + n);
   }
-  err = mobj_page(&ip->obj, pos >> PAGE_SHIFT, FOR_WRITE, &pg);
+  err = mobj_page(&ip->obj, pos >> PAGE_SHIFT, all ? FOR_REPLACE : FOR_WRITE, &pg);
   if(!err) {
-    memmove((char *)page_va(pg) + (pos & (PAGE_SIZE - 1)), s->p, n);
-    mobj_dirty(&ip->obj, pg);
+    data_put(&ip->obj, pg, off, s->p, n);
     page_busy_clear(pg);
     page_put(pg);
   } else if(ip->obj.size != old) {

@@ -17,7 +17,7 @@
 #include "mm/mm.h"
 
 enum {
-  RUN_MAX = 128, // pages given to one flush: some requests of the largest size
+  BATCH_MAX = 128, // pages given to one flush: some requests of the largest size
 };
 #define HOLDOFF_FIRST NSEC // after a write that failed, nobody tries unasked for so long
 #define HOLDOFF_LAST  (64 * NSEC)
@@ -172,6 +172,22 @@ flush_failed(struct mobj *obj, int err)
     errseq_set(obj->errseq_all, err);
 }
 
+// Narrow no page but these: between them others may lie that programs go on storing to.
+static void
+flush_narrow(struct mobj *obj, struct page **pg, int n)
+{
+  uint64_t first = pg[0]->idx, end = first + 1;
+
+  for(int i = 1; i < n; i++) {
+    if(pg[i]->idx != end) {
+      mobj_narrow(obj, first, end);
+      first = pg[i]->idx;
+    }
+    end = pg[i]->idx + 1;
+  }
+  mobj_narrow(obj, first, end);
+}
+
 // The order: narrow and finish, so that from here on a store of a program faults; clear DIRTY; only then write. ndirty
 // falls after the write, so that who reads 0 has nothing in flight to wait for.
 int
@@ -179,7 +195,7 @@ mobj_flush(struct mobj *obj, struct page **pg, int n)
 {
   int r;
 
-  mobj_narrow(obj, pg[0]->idx, pg[0]->idx + n);
+  flush_narrow(obj, pg, n);
   for(int i = 0; i < n; i++)
     page_clear(pg[i], PAGE_DIRTY);
   trace(WRITEBACK, obj, pg[0]->idx, n);
@@ -226,14 +242,17 @@ sweep_wants(struct mobj *obj, struct page *pg, enum sweep_how how)
   return pg->obj == obj && page_test(pg, PAGE_DIRTY) && !(how == SWEEP_UNASKED && mobj_left_alone(obj, pg));
 }
 
-// Page idx, referenced and BUSY, if it is to be written and BUSY can be had at once; else 0.
+// The first page in [idx, hi) that is dirty or being written, referenced and BUSY, if it is to be written and BUSY can be
+// had at once; else 0.
 static struct page *
-sweep_also(struct mobj *obj, uint64_t idx, enum sweep_how how)
+sweep_also(struct mobj *obj, uint64_t idx, uint64_t hi, enum sweep_how how)
 {
-  struct page *pg;
+  struct page *pg = 0;
+  uintptr_t word;
 
   spin_acquire(&obj->lock);
-  pg = (struct page *)radix_get(&obj->pages, idx);
+  if(radix_next_tagged(&obj->pages, &idx, hi, &word))
+    pg = (struct page *)word;
   if(pg == 0 || !page_test(pg, PAGE_DIRTY) || !page_busy_try(pg)) {
     pg = 0;
   } else if(sweep_wants(obj, pg, how)) {
@@ -246,52 +265,54 @@ sweep_also(struct mobj *obj, uint64_t idx, enum sweep_how how)
   return pg;
 }
 
+static void
+batch_put(struct page **pg, int n)
+{
+  for(int i = 0; i < n; i++) {
+    page_busy_clear(pg[i]);
+    page_put(pg[i]);
+  }
+}
+
 int
 mobj_flush_on(struct mobj *obj, struct page **pg, int n)
 {
   uint64_t idx = pg[0]->idx;
-  struct page *run[RUN_MAX];
+  struct page *batch[BATCH_MAX];
   int all = n, r;
 
   for(int i = 0; i < n; i++)
-    run[i] = pg[i];
-  while(all < RUN_MAX && (run[all] = sweep_also(obj, idx + all, SWEEP_UNASKED)) != 0)
+    batch[i] = pg[i];
+  while(all < BATCH_MAX && (batch[all] = sweep_also(obj, idx + all, idx + all + 1, SWEEP_UNASKED)) != 0)
     all++;
-  r = mobj_flush(obj, run, all);
-  for(int i = n; i < all; i++) {
-    page_busy_clear(run[i]);
-    page_put(run[i]);
-  }
+  r = mobj_flush(obj, batch, all);
+  batch_put(batch + n, all - n);
   return r;
 }
 
-// Write the run of dirty pages that begins with pg (referenced; the reference is used up) at *idx, which goes on behind it.
-// *written counts pages.
+// Write a batch of dirty pages that begins with pg (referenced; the reference is used up) at *idx, which goes on behind it.
+// They need not be neighbours: the disk has all of them at once. Only the first is waited for (I6). *written counts pages.
 static int
-sweep_run(struct mobj *obj, struct page *pg, uint64_t *idx, uint64_t hi, enum sweep_how how, uint64_t *written)
+sweep_batch(struct mobj *obj, struct page *pg, uint64_t *idx, uint64_t hi, enum sweep_how how, uint64_t *written)
 {
-  struct page *run[RUN_MAX];
+  struct page *batch[BATCH_MAX];
   int n = 1, r = 0;
 
+  ++*idx;
   if(how == SWEEP_ALL) {
     page_busy_wait(pg);
   } else if(!page_busy_try(pg)) {
     page_put(pg);
-    ++*idx;
     return 0;
   }
-  run[0] = pg;
+  batch[0] = pg;
   if(sweep_wants(obj, pg, how)) {
-    while(n < RUN_MAX && *idx + n < hi && (run[n] = sweep_also(obj, *idx + n, how)) != 0)
-      n++;
-    r = mobj_flush(obj, run, n);
+    for(; n < BATCH_MAX && (batch[n] = sweep_also(obj, *idx, hi, how)) != 0; n++)
+      *idx = batch[n]->idx + 1;
+    r = mobj_flush(obj, batch, n);
     *written += n;
   }
-  for(int i = 0; i < n; i++) {
-    page_busy_clear(run[i]);
-    page_put(run[i]);
-  }
-  *idx += n;
+  batch_put(batch, n);
   return r;
 }
 
@@ -304,7 +325,7 @@ sweep(struct mobj *obj, uint64_t lo, uint64_t hi, enum sweep_how how, uint64_t *
   if(!stored(obj) || atomic_get(&obj->ndirty) == 0)
     return 0;
   while(lo < hi && (pg = sweep_next(obj, &lo, hi)) != 0) {
-    e = sweep_run(obj, pg, &lo, hi, how, written);
+    e = sweep_batch(obj, pg, &lo, hi, how, written);
     r = r ? r : e;
     thread_relax();
   }

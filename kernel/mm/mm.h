@@ -97,9 +97,12 @@ struct mobj_ops {   // what a store must be able to do; all may sleep, none sees
   // Page held, NOT busy: transaction, then BUSY, then look again: page->obj still this, not BACKED yet (else end the
   // handle, 0: restart); then its blocks; sets BACKED and, if a block is new, DIRTY, before the handle ends.
   int (*makewrite)(struct mobj *, struct page *);
-  int (*flush)(struct mobj *, struct page **, int n); // n busy pages, consecutive -> store; 0: nowhere to write to
-  int (*commit)(struct mobj *);                       // metadata and device cache, once per sync; may be 0
-  void (*release)(struct mobj *);                     // last reference is gone: frees what embeds the object
+  int (*flush)(struct mobj *, struct page **, int n); // n busy pages, by rising index -> store; 0: nowhere to write to
+  // Has page idx, which is not cached, its place in the store? 1, 0 or -E. May be 0: then a page that is to be replaced
+  // is read first.
+  int (*placed)(struct mobj *, uint64_t idx);
+  int (*commit)(struct mobj *);   // metadata and device cache, once per sync; may be 0
+  void (*release)(struct mobj *); // last reference is gone: frees what embeds the object
   // A page became DIRTY (mtime is due). The page is BUSY or obj.lock is held, so it takes no lock and sets a mark by
   // atomics. May be 0.
   void (*touched)(struct mobj *);
@@ -136,7 +139,7 @@ pages_of(uint64_t bytes) // that hold so many bytes
   return (bytes >> PAGE_SHIFT) + !page_aligned(bytes);
 }
 
-enum mobj_access { FOR_READ, FOR_WRITE };
+enum mobj_access { FOR_READ, FOR_WRITE, FOR_REPLACE };
 
 void mobj_init(struct mobj *obj, const struct mobj_ops *ops, uint64_t size);
 struct mobj *mobj_get(struct mobj *obj);
@@ -154,7 +157,8 @@ int mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major);
 int mobj_load_only(struct mobj *obj, uint64_t idx, struct page **pp, bool *major); // reads nothing ahead
 // For read(2), write(2) and the kernel itself. FOR_WRITE: BUSY is held on return (page_busy_clear when done), the page
 // is BACKED, and the caller dirties it with mobj_dirty. FOR_READ: as mobj_load. idx may lie past the end only
-// FOR_WRITE with obj->size raised before by the caller.
+// FOR_WRITE with obj->size raised before by the caller. FOR_REPLACE: as FOR_WRITE, for a caller who keeps cuts away, stores
+// to every byte of the page and then says UPTODATE: what will be lost anyway is not read.
 int mobj_page(struct mobj *obj, uint64_t idx, enum mobj_access how, struct page **pp);
 void mobj_readahead(struct mobj *obj, uint64_t idx, uint64_t n); // start reading, wait for nothing
 // New size in bytes. Growing only sets it. Shrinking takes pages out of the cache and out of every mapping (private
@@ -198,7 +202,7 @@ void mobj_dirty(struct mobj *obj, struct page *pg);
 void mobj_dirty_locked(struct mobj *obj, struct page *pg) REQUIRES(obj->lock);
 // A BUSY page that leaves the cache is not dirty any more: what it held is lost on purpose.
 void mobj_undirty(struct mobj *obj, struct page *pg) REQUIRES(obj->lock);
-// Write n busy, consecutive, dirty pages and wait. Those that the disk refuses are DIRTY again, with ERROR; errseq tells.
+// Write n busy, dirty pages, by rising index, and wait. Those that the disk refuses are DIRTY again, with ERROR; errseq tells.
 int mobj_flush(struct mobj *obj, struct page **pg, int n);
 // The same for few pages, and for dirty ones that follow them and are not BUSY: one write costs little more than another.
 int mobj_flush_on(struct mobj *obj, struct page **pg, int n);

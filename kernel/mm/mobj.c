@@ -192,16 +192,14 @@ load_admit(struct mobj *obj, uint64_t idx, int *nodes)
   }
 }
 
-// held: nothing. Page idx was missing: start reading it and its window. 0: *pp is it, referenced; or 0, if it came by
-// another hand meanwhile: look again.
+// held: nothing. Page idx was missing: it and its window are in the cache BUSY, in pg, *k of them, the first with a
+// reference of the caller's. *k = 0: it came by another hand meanwhile.
 static int
-load_begin(struct mobj *obj, uint64_t idx, bool ahead, struct page **pp)
+load_enter(struct mobj *obj, uint64_t idx, bool ahead, struct page **pg, int *k)
 {
-  struct page *pg[AHEAD_MAX];
   struct spare sp;
-  int k, nodes, r;
+  int nodes, r;
 
-  *pp = 0;
   r = load_admit(obj, idx, &nodes);
   if(r != 0)
     return r;
@@ -210,14 +208,29 @@ load_begin(struct mobj *obj, uint64_t idx, bool ahead, struct page **pp)
     return r;
 
   spin_acquire(&obj->lock);
-  k = window_insert(obj, idx, ahead ? ahead_size(obj, idx) : 1, &sp, pg);
-  if(k > 0) {
-    *pp = page_get(pg[0]);
+  *k = window_insert(obj, idx, ahead ? ahead_size(obj, idx) : 1, &sp, pg);
+  if(*k > 0) {
+    page_get(pg[0]);
     if(ahead)
-      ahead_note(obj, idx, k);
+      ahead_note(obj, idx, *k);
   }
   spin_release(&obj->lock);
   spare_put(&sp);
+  return 0;
+}
+
+// held: nothing. Page idx was missing: start reading it and its window. 0: *pp is it, referenced; or 0, if it came by
+// another hand meanwhile: look again.
+static int
+load_begin(struct mobj *obj, uint64_t idx, bool ahead, struct page **pp)
+{
+  struct page *pg[AHEAD_MAX];
+  int k, r;
+
+  r = load_enter(obj, idx, ahead, pg, &k);
+  if(r != 0)
+    return r;
+  *pp = k > 0 ? pg[0] : 0;
   if(k > 0) {
     trace(FILL, obj, idx, k);
     obj->ops->fill(obj, pg, k);
@@ -397,15 +410,42 @@ page_make_ready(struct mobj *obj, struct page *pg)
   return FAULT_RETRY;
 }
 
+// Page idx, BUSY, BACKED and not yet UPTODATE, if it is missing and has its place in the store; else *pp is 0, or an error.
+// To everybody else it is being read until the caller has put its bytes there.
+static int
+page_new(struct mobj *obj, uint64_t idx, struct page **pp)
+{
+  struct page *pg;
+  int k, r;
+
+  *pp = 0;
+  spin_acquire(&obj->lock);
+  pg = mobj_find(obj, idx);
+  spin_release(&obj->lock);
+  if(pg || obj->ops->placed == 0)
+    return 0;
+  r = obj->ops->placed(obj, idx);
+  if(r <= 0)
+    return r;
+  r = load_enter(obj, idx, false, &pg, &k);
+  if(r != 0 || k == 0)
+    return r;
+  page_set(pg, PAGE_BACKED);
+  *pp = pg;
+  return 0;
+}
+
 int
 mobj_page(struct mobj *obj, uint64_t idx, enum mobj_access how, struct page **pp)
 {
   struct page *pg;
   int r;
 
+  if(how == FOR_REPLACE && ((r = page_new(obj, idx, pp)) != 0 || *pp))
+    return r;
   do {
     r = mobj_load(obj, idx, &pg, 0);
-    if(r == 0 && how == FOR_WRITE) {
+    if(r == 0 && how != FOR_READ) {
       r = page_make_ready(obj, pg);
       if(r != 0)
         page_put(pg);

@@ -267,6 +267,38 @@ TEST(advice_sequential_reads_more_at_once)
   expect(disk_figures().sectors_read - before.sectors_read >= 32 * SECTORS);
 }
 
+TEST(what_is_replaced_is_not_read)
+{
+  struct disk_figures before;
+  char *page = map(2 * PAGE), got[PAGE];
+  int fd;
+
+  only_here();
+  fd = disk_pages(PAGES);
+  need(pwrite(fd, "tail", 4, PAGES * PAGE) == 4); // the last page is not full
+  need(fsync(fd) == 0);
+  disk_forget(fd);
+  settle();
+  memset(page, 77, 2 * PAGE);
+  before = disk_figures();
+  need(pwrite(fd, page, PAGE, 0) == PAGE);
+  need(pwrite(fd, page, 2 * PAGE, 20 * PAGE) == 2 * PAGE);
+  need(pwrite(fd, page, 10, PAGES * PAGE) == 10); // all that is there of it, and some bytes more
+  expect_eq(disk_figures().reads - before.reads, 0);
+  need(pwrite(fd, page, 10, 30 * PAGE) == 10); // the rest of this page stays as it was
+  expect(disk_figures().reads > before.reads);
+  need(fsync(fd) == 0);
+  disk_forget(fd);
+  for(int i = 0; i < PAGES; i++) {
+    need(pread(fd, got, PAGE, i * PAGE) == PAGE);
+    expect_eq(got[0], i == 0 || i == 20 || i == 21 || i == 30 ? 77 : i + 1);
+    expect_eq(got[PAGE - 8], i == 0 || i == 20 || i == 21 ? 77 : i + 1);
+  }
+  need(pread(fd, got, PAGE, PAGES * PAGE) == 10 && got[9] == 77);
+  need(ftruncate(fd, (PAGES + 1) * PAGE) == 0);
+  need(pread(fd, got, PAGE, PAGES * PAGE) == PAGE && got[10] == 0 && got[PAGE - 1] == 0);
+}
+
 // ---- calls
 
 TEST(sync_file_range_writes_the_range)

@@ -126,7 +126,7 @@ TEST(destroy_waits_for_reads)
   end();
 }
 
-TEST(sync_writes_runs)
+TEST(sync_writes_all_at_once)
 {
   struct mobj *obj = begin(false);
   struct region r;
@@ -142,7 +142,7 @@ TEST(sync_writes_runs)
   expect_eq(st.flushed, 1);
   expect_eq(mobj_sync(obj, 0, UINT64_MAX), 0);
   expect_eq(st.flushed, 11);
-  expect_eq(st.flushes, 4);
+  expect_eq(st.flushes, 2);
   expect_eq(st.disk[10], 10);
   expect_eq(st.disk[30], 30);
   expect_eq(obj->ndirty, 0);
@@ -151,6 +151,58 @@ TEST(sync_writes_runs)
   expect_eq(st.flushed, 11);
   list_del(&r.mapper);
   memset(space, 0, sizeof space);
+  end();
+}
+
+// Between two pages to be written lies one that a program stores to: it is left as it is.
+TEST(sync_narrows_only_what_it_writes)
+{
+  struct mobj *obj = begin(false);
+  struct region r;
+
+  for(int i = 10; i < 13; i++)
+    expect_eq(store_word(obj, i, i), 0);
+  expect_eq(mobj_sync(obj, 11, 12), 0);
+  map(&r, &space[0], obj, BASE, 100, 5, REGION_SHARED);
+  for(int i = 10; i < 13; i++)
+    enter(&space[0], BASE + (i - 5) * PAGE_SIZE, peek(obj, i), PROT_R | PROT_W);
+  expect_eq(mobj_sync(obj, 0, UINT64_MAX), 0);
+  expect_eq(st.flushes, 2);
+  expect(!reachable(peek(obj, 10), PROT_W) && !reachable(peek(obj, 12), PROT_W));
+  expect(reachable(peek(obj, 11), PROT_W));
+  list_del(&r.mapper);
+  memset(space, 0, sizeof space);
+  end();
+}
+
+TEST(replacing_a_page_reads_nothing)
+{
+  struct mobj *obj = begin(false);
+  struct page *pg, *found;
+
+  st.placed = 1;
+  expect_eq(mobj_page(obj, 7, FOR_REPLACE, &pg), 0);
+  expect(page_test(pg, PAGE_BUSY) && page_test(pg, PAGE_BACKED) && !page_test(pg, PAGE_UPTODATE));
+  expect_eq(st.fills, 0);
+  page_zero(pg);
+  page_set(pg, PAGE_UPTODATE);
+  mobj_dirty(obj, pg);
+  page_busy_clear(pg);
+  page_put(pg);
+  expect_eq(mobj_page(obj, 7, FOR_REPLACE, &found), 0); // cached: as FOR_WRITE
+  expect(found == pg && page_test(pg, PAGE_UPTODATE));
+  page_busy_clear(pg);
+  page_put(pg);
+  st.placed = 0;
+  expect_eq(mobj_page(obj, 8, FOR_REPLACE, &pg), 0); // a hole: filled, then given its place
+  expect(page_test(pg, PAGE_UPTODATE) && page_test(pg, PAGE_BACKED));
+  expect_eq(st.fills, 1);
+  expect_eq(st.making, 1);
+  page_busy_clear(pg);
+  page_put(pg);
+  st.placed = -EIO;
+  expect_eq(mobj_page(obj, 9, FOR_REPLACE, &pg), -EIO);
+  expect(peek(obj, 9) == 0);
   end();
 }
 

@@ -56,7 +56,7 @@ files_flush(struct mobj *obj, struct page **pg, int n)
     usleep(s->delay_us);
   for(int i = 0; i < n; i++) {
     expect(page_test(pg[i], PAGE_BUSY) && !page_test(pg[i], PAGE_DIRTY));
-    expect_eq(pg[i]->idx, pg[0]->idx + i);
+    expect(i == 0 || pg[i]->idx > pg[i - 1]->idx);
     if(atomic_get(&s->bad[pg[i]->idx]))
       return -EIO;
   }

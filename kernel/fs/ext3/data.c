@@ -139,6 +139,15 @@ inode_of(struct mobj *obj)
   return container_of(obj, struct inode, obj);
 }
 
+static int
+ext3_placed(struct mobj *obj, uint64_t idx)
+{
+  uint32_t block;
+  int err = ext3_bmap(inode_of(obj), idx, &block);
+
+  return err ? err : block != 0;
+}
+
 // The size that the disk should have once file block n is there: no less than what leads to n, and no more than what
 // readers may see, as a write that makes the file longer has not put its bytes there yet.
 static uint64_t
@@ -300,6 +309,7 @@ const struct mobj_ops ext3_mobj_ops = {
     .name = "ext3",
     .fill = ext3_fill,
     .makewrite = ext3_makewrite,
+    .placed = ext3_placed,
     .flush = ext3_flush,
     .commit = ext3_commit,
     .release = inode_mobj_release,
