@@ -542,7 +542,7 @@ sum_bytes(uint64_t sum, const unsigned char *p, size_t n)
 static int
 our_stat(const char *path, bool follow, struct oracle_stat *out)
 {
-  unsigned char *buf = malloc(1 << 20);
+  static unsigned char buf[1 << 20]; // one allocation for each would be what the test takes its time for
   struct stat_info st;
   struct dentry *d;
   int64_t n = 0;
@@ -556,11 +556,10 @@ our_stat(const char *path, bool follow, struct oracle_stat *out)
     else if(S_ISTYPE(st.mode, S_IFLNK))
       n = vfs_readlink(d, (char *)buf, 4096);
     else
-      n = get(path, buf, 1 << 20, 0);
+      n = get(path, buf, sizeof(buf), 0);
     out->sum = sum_bytes(0, buf, n > 0 ? n : 0);
     dentry_put(d);
   }
-  free(buf);
   return err;
 }
 

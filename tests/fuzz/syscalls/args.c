@@ -105,13 +105,6 @@ place(struct ctx *c, const void *data, size_t n)
   return one_in(c, 12) ? wild(c) : put(c, data, n);
 }
 
-// A name by root is one of ours: what lies in memory somewhere might be the start of a name of the machine's.
-static uint64_t
-name(struct ctx *c, const void *s, size_t n)
-{
-  return c->root ? put(c, s, n) : place(c, s, n);
-}
-
 // ---- Names
 
 static const char *const local[] = {"f0",    "f1", "f2",       "f3",         "d0",      "d1",   "d0/f0", "d0/f1",
@@ -173,6 +166,22 @@ static const char *const upward[] = {"/",
                                      "up",
                                      "root/dev"};
 
+// Root's names lie where no call and no thread ever writes: half a name (a zero behind its second byte from an rseq area or
+// another thread) would be one of the machine's.
+enum { DIRS = 2, LOCALS = sizeof(local) / sizeof(local[0]), MOUNTS = 3, NAME = 64 };
+static char rooted[DIRS][LOCALS][NAME], mounts[MOUNTS][NAME];
+
+void
+names_of_root(int slot)
+{
+  for(int i = 0; i < LOCALS; i++) {
+    snprintf(rooted[0][i], NAME, "%s/w%d/%s", disk_dir, slot, local[i]);
+    snprintf(rooted[1][i], NAME, "%s/w%d/%s", mem_dir, slot, local[i]);
+  }
+  for(int i = 0; i < MOUNTS; i++)
+    snprintf(mounts[i], NAME, "%s/w%d/mnt%d", mem_dir, slot, i);
+}
+
 static uint64_t
 long_path(struct ctx *c)
 {
@@ -183,26 +192,43 @@ long_path(struct ctx *c)
   for(int i = 0; i < n; i++)
     s[i] = i % component == component - 1 ? '/' : component == 2 ? '.' : 'n';
   s[n] = 0;
-  return name(c, s, n + 1);
+  return place(c, s, n + 1);
 }
 
+// In the folder of some worker.
 static uint64_t
 rooted_path(struct ctx *c, const char *dir)
 {
-  char s[256];
+  char s[NAME];
   int n = snprintf(s, sizeof(s), "%s/w%d/%s", dir,
-                   one_in(c, 4) && !c->root ? (int)below(c, board->slots) : (int)(c->slot - board->slot),
-                   local[below(c, sizeof(local) / sizeof(local[0]))]);
+                   one_in(c, 4) ? (int)below(c, board->slots) : (int)(c->slot - board->slot), local[below(c, LOCALS)]);
 
-  return name(c, s, n + 1);
+  return place(c, s, n + 1);
+}
+
+static uint64_t
+path_of_root(struct ctx *c)
+{
+  uint64_t r = below(c, 24), i = below(c, LOCALS);
+
+  if(r < 6)
+    return (uint64_t)rooted[r % DIRS][i];
+  if(r == 6)
+    return (uint64_t) "";
+  if(r > 12)
+    return (uint64_t)local[i];
+  c->system_path = true;
+  return (uint64_t)machine[below(c, sizeof(machine) / sizeof(machine[0]))];
 }
 
 uint64_t
 a_path(struct ctx *c)
 {
-  const char *s = local[below(c, sizeof(local) / sizeof(local[0]))];
+  const char *s = local[below(c, LOCALS)];
   uint64_t r = below(c, 24);
 
+  if(c->root)
+    return path_of_root(c);
   if(r < 3)
     return rooted_path(c, disk_dir);
   if(r < 6)
@@ -210,26 +236,22 @@ a_path(struct ctx *c)
   if(r == 6)
     return long_path(c);
   if(r == 7)
-    return name(c, "", 1);
-  if(r == 8 && !c->root)
+    return place(c, "", 1);
+  if(r == 8)
     return wild(c);
   if(r < 14) {
     c->system_path = true;
     s = machine[below(c, sizeof(machine) / sizeof(machine[0]))];
-  } else if(r == 14 && !c->root) {
+  } else if(r == 14) {
     s = upward[below(c, sizeof(upward) / sizeof(upward[0]))];
   }
-  return name(c, s, strlen(s) + 1);
+  return place(c, s, strlen(s) + 1);
 }
 
 static uint64_t
 mount_dir(struct ctx *c)
 {
-  char s[256];
-  int n = snprintf(s, sizeof(s), "%s/w%d/mnt%d", mem_dir, (int)(c->slot - board->slot), (int)below(c, 3));
-
-  memcpy(c->arena, s, n + 1);
-  return (uint64_t)c->arena; // never anything else: root may come here
+  return (uint64_t)mounts[below(c, MOUNTS)]; // never anything else: root may come here
 }
 
 static uint64_t

@@ -169,6 +169,7 @@ int calls_find(const char *name);                                    // -1: ther
 bool call_allowed(struct ctx *c, const struct call *k, uint64_t *a); // may change arguments
 
 // ---- args.c
+void names_of_root(int slot); // before the worker has threads
 uint64_t rnd(struct ctx *c);
 uint64_t below(struct ctx *c, uint64_t n);
 bool one_in(struct ctx *c, unsigned n);

@@ -250,6 +250,7 @@ worker(int slot)
   limits_make(&c);
   eats = one_in(&c, HOG_ONE_IN);
   c.root = c.root && !eats;
+  names_of_root(slot);
   become_nobody(&c);
   signals_make(&c);
   theme(&c);
