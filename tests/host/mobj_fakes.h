@@ -25,7 +25,7 @@ struct store {
   uint64_t disk[STORE_PAGES]; // the word at the start and the end of each page
   struct page *pending[STORE_PAGES];
   int npending, fills, filled, flushes, flushed, released, touched, making;
-  int placed; // what the store says of each page's place
+  int placed;        // what the store says of each page's place
   uint64_t bad_fill; // index whose read fails
   bool bad_flush, async;
 };
