@@ -25,7 +25,7 @@ def extents(env, image, path):
     return runs, blocks
 
 
-def suite(boot, lines_to_results, check, add, env):
+def suite(boot, lines_to_results, check, linux_agrees, add, env):
     with tempfile.TemporaryDirectory() as d:
         def run(part, command, disk="800M", **kw):
             return boot(600, KEEP=f"{d}/{part}.img", ADD=add, DISK=disk, RUN=f"mkdir -p /w; cd /w && {command}", **kw)
@@ -40,10 +40,12 @@ def suite(boot, lines_to_results, check, add, env):
         st, out, s = run("calls", "/tests/disk.t", SMP=4)
         lines_to_results("disk", out, st, s)
         clean("calls")
+        linux_agrees("disk/calls", f"{d}/calls.img")
 
         st, out, s = run("tree", f"for i in 1 2 3; do /tests/disk_big tree $i || exit 1; done; {SUMS}", SMP=4)
         check("disk/tree", st == 0 and out.count("\n") > 50, f"status {st}\n{out[-1000:]}", s)
         clean("tree")
+        linux_agrees("disk/tree", f"{d}/tree.img")
         st, again, s = boot(200, KEEP=f"{d}/tree.img", RUN=SUMS, SMP=1)
         check("disk/tree_second_boot", st == 0 and again == out, f"status {st}; the trees differ\n{again[-1000:]}", s)
 

@@ -3,12 +3,13 @@
 // A victim that is already dying is waited for instead of choosing a second one, but not for ever: it may need a lock
 // whose holder waits for memory itself. init is never chosen, nor is a process
 // with oom_score_adj -1000.
+#include "core/print.h"
 #include "core/time.h"
 #include "core/trace.h"
 #include "lib/atomic.h"
 #include "proc/proc.h"
 
-enum { ADJ_NEVER = -1000, ADJ_SCALE = 1000 };
+enum { ADJ_NEVER = -1000, ADJ_SCALE = 1000, KIB = PAGE_SIZE / 1024 };
 #define PATIENCE (10 * MSEC) // how long a dying victim gets before the caller looks again
 #define STUCK    (10 * NSEC) // and before another one has to go
 
@@ -35,6 +36,18 @@ badness(struct proc *p, bool *dying)
     score = 1;
   aspace_put(as);
   return score;
+}
+
+// Who has to go and what the memory is full of: what an administrator needs to see that it was not the program's fault.
+static void
+tell(const struct proc *p, uint64_t pages)
+{
+  print("out of memory: process %d ends (%lu KiB of its own). %lu KiB are free, %lu in shared memory and tmpfs, %lu in "
+        "files, "
+        "%lu in the kernel\n",
+        p->pid, pages * KIB, frames_free() * KIB, mobj_total_shmem() * KIB,
+        (mobj_total_cached() - mobj_total_shmem()) * KIB,
+        (kmem_pages() + ((uint64_t)sched_threads() << KSTACK_ORDER)) * KIB);
 }
 
 static void
@@ -94,6 +107,7 @@ oom_kill(void)
   if((stuck(dying) || !dying) && worst) {
     trace(OOM, worst->pid, most, frames_free());
     as = proc_aspace(worst);
+    tell(worst, as ? aspace_rss(as) : 0);
     kill_process(worst);
     if(as) {
       kill_sharers(as);

@@ -107,6 +107,9 @@ int io_fsize(uint64_t size); // -EFBIG and SIGXFSZ if a file may not be that lon
 sysfn sys_read, sys_write, sys_readv, sys_writev, sys_pread64, sys_pwrite64, sys_preadv, sys_pwritev, sys_preadv2;
 sysfn sys_pwritev2, sys_lseek;
 // ---- sys_copy.c
+// file_read and io_write for memory of the kernel's
+int64_t io_read_kernel(struct file *f, void *buf, size_t n, uint64_t *pos);
+int64_t io_write_kernel(struct file *f, void *buf, size_t n, uint64_t *pos);
 sysfn sys_sendfile, sys_copy_file_range;
 // ---- sys_splice.c
 sysfn sys_splice, sys_tee, sys_vmsplice;

@@ -8,8 +8,8 @@ struct copy {
   uint64_t *inpos, *outpos; // 0: the file's own offset; inpos is always given
 };
 
-static int64_t
-copy_read(struct file *f, void *buf, size_t n, uint64_t *pos)
+int64_t
+io_read_kernel(struct file *f, void *buf, size_t n, uint64_t *pos)
 {
   struct iovec one;
   struct uio u;
@@ -18,8 +18,8 @@ copy_read(struct file *f, void *buf, size_t n, uint64_t *pos)
   return file_read(f, &u, pos);
 }
 
-static int64_t
-copy_write(struct file *f, void *buf, size_t n, uint64_t *pos)
+int64_t
+io_write_kernel(struct file *f, void *buf, size_t n, uint64_t *pos)
 {
   struct iovec one;
   struct uio u;
@@ -33,10 +33,10 @@ static int64_t
 copy_chunk(struct copy *c, void *buf, uint64_t n)
 {
   uint64_t pos = *c->inpos;
-  int64_t got = copy_read(c->in, buf, min(n, PAGE_SIZE), &pos);
+  int64_t got = io_read_kernel(c->in, buf, min(n, PAGE_SIZE), &pos);
 
   if(got > 0)
-    got = copy_write(c->out, buf, got, c->outpos);
+    got = io_write_kernel(c->out, buf, got, c->outpos);
   if(got > 0)
     *c->inpos += got;
   return got;

@@ -37,35 +37,15 @@ ready(struct splice *s, struct file *f, unsigned events, bool some)
   return r == -EINTR ? -ERESTARTSYS : r;
 }
 
-static int64_t
-read_some(struct file *f, char *buf, uint64_t n, uint64_t *at)
-{
-  struct iovec one;
-  struct uio u;
-
-  uio_kernel(&u, &one, buf, n);
-  return file_read(f, &u, at);
-}
-
-static int64_t
-write_some(struct file *f, char *buf, uint64_t n, uint64_t *at)
-{
-  struct iovec one;
-  struct uio u;
-
-  uio_kernel(&u, &one, buf, n);
-  return io_write(f, &u, at);
-}
-
 // One page from the end that is no pipe: its offset moves by what the pipe took.
 static int64_t
 from_file(struct splice *s, uint64_t n)
 {
   uint64_t pos = s->pos;
-  int64_t got = read_some(s->in, s->buf, n, s->at ? &pos : 0);
+  int64_t got = io_read_kernel(s->in, s->buf, n, s->at ? &pos : 0);
 
   if(got > 0)
-    got = write_some(s->out, s->buf, got, 0);
+    got = io_write_kernel(s->out, s->buf, got, 0);
   if(got > 0 && s->at)
     s->pos += got;
   return got;
@@ -74,10 +54,10 @@ from_file(struct splice *s, uint64_t n)
 static int64_t
 from_pipe(struct splice *s, uint64_t n)
 {
-  int64_t got = read_some(s->in, s->buf, n, 0), put = got;
+  int64_t got = io_read_kernel(s->in, s->buf, n, 0), put = got;
 
   if(got > 0)
-    put = write_some(s->out, s->buf, got, s->at);
+    put = io_write_kernel(s->out, s->buf, got, s->at);
   if(got > 0 && put < got)
     pipe_unread_bytes(s->in, s->buf + max(put, (int64_t)0), got - max(put, (int64_t)0));
   return put;
@@ -227,7 +207,7 @@ tee_run(struct splice *s, uint64_t len)
     if(r > 0)
       r = pipe_peek(s->in, done, s->buf, min(len - done, (uint64_t)PAGE_SIZE));
     if(r > 0)
-      r = write_some(s->out, s->buf, r, 0);
+      r = io_write_kernel(s->out, s->buf, r, 0);
     if(r <= 0)
       break;
     done += r;

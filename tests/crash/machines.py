@@ -1,5 +1,5 @@
 """machines.py -- the machines of the crash tests: images, the recording disk, lazy6 and Debian's kernel on it."""
-import glob, os, re, shutil, signal, struct, subprocess, sys, tempfile, time
+import glob, os, re, shutil, signal, struct, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 OUT = f"{HERE}/build/crash"
@@ -130,7 +130,9 @@ def linux_initrd(path):
     files.append(("modules/list", 0o100644, "\n".join(names).encode() + b"\n"))
     files.append(("init", 0o100755, open(f"{OUT}/linux_init", "rb").read()))
     files.append(("crash", 0o100755, open(f"{OUT}/workload", "rb").read()))
-    open(path, "wb").write(cpio(files))
+    with open(f"{path}.{os.getpid()}.{threading.get_ident()}", "wb") as f:  # others may start a machine with it now
+        f.write(cpio(files))
+    os.replace(f.name, path)
 
 
 def linux(drives, crash, log, smp=2, mem="512M", how="run"):

@@ -1,11 +1,11 @@
 // stress.h -- what the stress_*.c programs share: how long to go on, random numbers, starting threads.
 //   TEST_TIMED(name, LIMIT) { end_time = end_after(2000); together(8, worker); }
-// A test goes on for a moment, with T_SOAK=1 for a minute.
+// A test goes on for a moment, with T_SOAK=1 for twenty seconds, with T_SOAK=2 for three minutes.
 #pragma once
 #include "t.h"
 #include <pthread.h>
 
-enum { LIMIT = 150, SOAK_MS = 60000 }; // LIMIT: seconds
+enum { LIMIT = 300, SOAK_MS = 20000, MINUTES_MS = 180000 }; // LIMIT: seconds
 
 __attribute__((unused)) static uint64_t end_time; // of the running test, ms
 
@@ -24,7 +24,9 @@ end_after(uint64_t ms)
 {
   const char *soak = getenv("T_SOAK");
 
-  return now_ms() + (soak && soak[0] == '1' ? SOAK_MS : ms);
+  if(soak && soak[0] > '0')
+    ms = soak[0] > '1' ? MINUTES_MS : SOAK_MS;
+  return now_ms() + ms;
 }
 
 __attribute__((unused)) static uint64_t

@@ -181,7 +181,7 @@ make_world(void)
   need(pthread_rwlock_init(&sh->gate, &attr) == 0);
 }
 
-TEST_TIMED(store_write_load_read_agree, LIMIT + 150)
+TEST_TIMED(store_write_load_read_agree, LIMIT)
 {
   int status;
 

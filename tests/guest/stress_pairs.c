@@ -8,7 +8,7 @@
 #include "stress.h"
 #include "rules.h"
 
-enum { PAGES = 32, KEPT = 8, THREADS = 4, WORDS = PAGE / 8, MOMENT = 40, SOAK_MOMENT = 1000, OWN = 64 };
+enum { PAGES = 32, KEPT = 8, THREADS = 4, WORDS = PAGE / 8, MOMENT = 40, SOAK_MOMENT = 400, OWN = 64 };
 static char *const arena = (char *)0x300000000000, *const aside = (char *)0x310000000000;
 
 struct actor {
@@ -400,7 +400,7 @@ try_pair(int x, int y)
   pair[0] = ops[x].name;
   pair[1] = ops[y].name;
   need(mmap(arena, PAGES * PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0) == arena);
-  pair_end = now_ms() + (soak && soak[0] == '1' ? SOAK_MOMENT : MOMENT);
+  pair_end = now_ms() + (soak && soak[0] > '0' ? SOAK_MOMENT : MOMENT);
   together(THREADS, act);
   need(munmap(arena, PAGES * PAGE) == 0);
 }

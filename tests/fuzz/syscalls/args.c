@@ -201,7 +201,7 @@ rooted_path(struct ctx *c, const char *dir)
 {
   char s[NAME];
   int n = snprintf(s, sizeof(s), "%s/w%d/%s", dir,
-                   one_in(c, 4) ? (int)below(c, board->slots) : (int)(c->slot - board->slot), local[below(c, LOCALS)]);
+                   one_in(c, 4) ? (int)below(c, harness.slots) : (int)(c->slot - board->slot), local[below(c, LOCALS)]);
 
   return place(c, s, n + 1);
 }
@@ -302,7 +302,7 @@ a_pid(struct ctx *c)
   case 1: return -1;
   case 2: return 1;
   case 3: return (int)number(c);
-  case 4: return board->slot[below(c, board->slots)].pid;
+  case 4: return board->slot[below(c, harness.slots)].pid;
   case 5: return c->slot->lane[below(c, LANES)].tid;
   case 6: return -(int64_t)c->slot->pid;
   case 7:

@@ -20,8 +20,8 @@ enum { NOBODY = 1000, PAUSE_NS = 20000000, LINE = 512, DEPTH_MAX = 100, RMID = 0
 static bool
 is_spared(int pid)
 {
-  for(int i = 0; i < board->nspared; i++)
-    if(board->spared[i] == pid)
+  for(int i = 0; i < harness.nspared; i++)
+    if(harness.spared[i] == pid)
       return true;
   return false;
 }
@@ -73,7 +73,7 @@ kill_others(bool show)
 static void
 kill_users(void)
 {
-  for(int i = 0; i < board->slots; i++) {
+  for(int i = 0; i < harness.slots; i++) {
     int status;
     pid_t pid = fork();
 

@@ -133,8 +133,6 @@ struct board { // in memory that the harness and all workers share
   volatile uint64_t calls[CALLS_MAX], good[CALLS_MAX];
   volatile uint32_t odd; // results that no call may have
   struct op odd_op;
-  int32_t spared[8]; // processes that nobody may signal: the harness and what it hangs from
-  int nspared, slots;
   struct slot slot[SLOTS_MAX];
 };
 
@@ -155,6 +153,14 @@ struct ctx { // one thread of a worker
 };
 
 extern struct board *board;
+
+// What the harness decides by, in memory of its own, of which workers have copies: from the board a worker can take pages
+// away (MADV_REMOVE reaches whatever it can name).
+struct harness {
+  int32_t spared[8]; // processes that nobody may signal: the harness and what it hangs from
+  int nspared, slots;
+};
+extern struct harness harness;
 extern const char *disk_dir, *mem_dir; // where workers have files: on the disk, in memory
 
 // ---- main.c

@@ -32,6 +32,7 @@ enum {
 };
 
 struct board *board;
+struct harness harness;
 const char *disk_dir = "/home/hostile", *mem_dir = "/tmp/hostile";
 static uint64_t seed;
 static int bad;
@@ -120,7 +121,7 @@ slots_look(void)
 {
   uint64_t now = now_ms();
 
-  for(int i = 0; i < board->slots; i++) {
+  for(int i = 0; i < harness.slots; i++) {
     struct slot *s = &board->slot[i];
 
     if(s->pid <= 0) {
@@ -144,7 +145,7 @@ reap(void)
   pid_t pid;
 
   while((pid = waitpid(-1, 0, WNOHANG | __WALL)) > 0)
-    for(int i = 0; i < board->slots; i++)
+    for(int i = 0; i < harness.slots; i++)
       if(board->slot[i].pid == pid)
         board->slot[i].pid = 0;
 }
@@ -152,7 +153,7 @@ reap(void)
 static void
 round_run(uint64_t until)
 {
-  for(int i = 0; i < board->slots; i++)
+  for(int i = 0; i < harness.slots; i++)
     board->slot[i].pid = 0;
   while(now_ms() < until && !bad) {
     slots_look();
@@ -167,7 +168,7 @@ round_end(int round)
   bool alone = geteuid() == 0;
 
   if(!clean_processes(DIE_SECONDS)) {
-    for(int i = 0; i < board->slots; i++)
+    for(int i = 0; i < harness.slots; i++)
       oplog_show(i);
     return false;
   }
@@ -178,10 +179,27 @@ round_end(int round)
 }
 
 static void
+write_to(const char *file, const char *text)
+{
+  int fd = open(file, O_WRONLY);
+
+  if(fd < 0 || write(fd, text, strlen(text)) < 0)
+    fprintf(stderr, "hostile: cannot write to %s; memory may get so short that we are killed\n", file);
+  if(fd >= 0)
+    close(fd);
+}
+
+// Nor is it to be killed because memory is short, where we may say so.
+static void
 spare(int pid)
 {
-  if(pid > 0 && board->nspared < (int)(sizeof(board->spared) / sizeof(board->spared[0])))
-    board->spared[board->nspared++] = pid;
+  char file[64];
+
+  snprintf(file, sizeof(file), "/proc/%d/oom_score_adj", pid);
+  if(pid > 1 && geteuid() == 0)
+    write_to(file, "-1000");
+  if(pid > 0 && harness.nspared < (int)(sizeof(harness.spared) / sizeof(harness.spared[0])))
+    harness.spared[harness.nspared++] = pid;
 }
 
 static void
@@ -199,19 +217,14 @@ static void
 harness_init(int workers)
 {
   static const int deaf[] = {SIGINT, SIGQUIT, SIGTSTP, SIGTTOU, SIGTTIN, SIGHUP, SIGPIPE, SIGUSR2};
-  int fd = open("/proc/self/oom_score_adj", O_WRONLY);
-
-  if(fd >= 0) {
-    if(write(fd, "-1000", 5) < 0)
-      fprintf(stderr, "hostile: the harness may be killed when memory is short\n");
-    close(fd);
-  }
+  if(geteuid() == 0)
+    write_to("/proc/sys/kernel/shmall", "4096"); // pages that no process holds: not all of memory
   board = mmap(0, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if(board == MAP_FAILED) {
     perror("hostile: mmap");
     exit(2);
   }
-  board->slots = workers;
+  harness.slots = workers;
   for(size_t i = 0; i < sizeof(deaf) / sizeof(deaf[0]); i++)
     signal(deaf[i], SIG_IGN);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -269,7 +282,7 @@ main(int argc, char **argv)
   protect_this_machine();
   calls_init();
   harness_init(workers > SLOTS_MAX ? SLOTS_MAX : workers);
-  say("seed %#llx, %d workers, %d seconds", (unsigned long long)seed, board->slots, seconds);
+  say("seed %#llx, %d workers, %d seconds", (unsigned long long)seed, harness.slots, seconds);
   figures_first();
   for(end = now_ms() + seconds * 1000ull; now_ms() < end && !bad; round++) {
     round_run(now_ms() + ROUND_MS);
