@@ -92,7 +92,7 @@ oom_kill(void)
   struct proc *p, *worst = 0;
   struct aspace *as;
   int64_t most = 0;
-  bool dying = false;
+  bool dying = false, late;
 
   for(int pid = 0; (p = proc_next(pid)) != 0; pid = p->pid, proc_put(p)) {
     int64_t score = badness(p, &dying);
@@ -104,7 +104,8 @@ oom_kill(void)
     worst = proc_get(p);
     most = score;
   }
-  if((stuck(dying) || !dying) && worst) {
+  late = stuck(dying);
+  if((late || !dying) && worst) {
     trace(OOM, worst->pid, most, frames_free());
     as = proc_aspace(worst);
     tell(worst, as ? aspace_rss(as) : 0);
@@ -114,6 +115,8 @@ oom_kill(void)
       aspace_put(as);
     }
     dying = true;
+  } else if(late) {
+    dying = false; // nobody is left to end, and who is dying may be waiting for us
   }
   if(worst)
     proc_put(worst);

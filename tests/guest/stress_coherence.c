@@ -186,7 +186,7 @@ TEST_TIMED(store_write_load_read_agree, LIMIT)
   int status;
 
   make_world();
-  end_time = end_after(10000);
+  end_time = end_after(6000);
   fflush(0);
   for(int i = 0; i < WORKERS; i++) {
     pid_t pid = fork();

@@ -54,7 +54,7 @@ TEST_TIMED(file_shrinks_and_grows_under_its_mappings, LIMIT)
 {
   char name[] = "/tmp/stressXXXXXX";
   int fd = mkstemp(name), status;
-  uint64_t end = end_after(3000), seed = seed_of(99);
+  uint64_t end = end_after(1000), seed = seed_of(99);
 
   need(fd >= 0);
   unlink(name);
@@ -117,7 +117,7 @@ long_work(int how, uint64_t size)
 
 TEST_TIMED(kill_ends_a_long_call_at_once, LIMIT)
 {
-  uint64_t end = end_after(2500), size = mem_total() / 4, seed = seed_of(1), t;
+  uint64_t end = end_after(1200), size = mem_total() / 4, seed = seed_of(1), t;
   long before = proc_figure("/proc/meminfo", "MemAvailable");
   int status;
 

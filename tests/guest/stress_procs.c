@@ -59,7 +59,7 @@ TEST_TIMED(signals_between_processes_all_arrive, LIMIT)
   enum { N = 8 };
   pid_t *peers = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   int *got = (int *)(peers + N), sent[N][3], status, out[N][2], done[2];
-  uint64_t end = end_after(2500);
+  uint64_t end = end_after(1200);
 
   need(peers != MAP_FAILED && pipe(done) == 0);
   handle_signals();
@@ -118,7 +118,7 @@ TEST_TIMED(threads_are_signalled_and_timers_ring, LIMIT)
   struct sigaction a = {.sa_handler = on_usr1};
   pthread_t t[8];
 
-  end_time = end_after(2000);
+  end_time = end_after(1000);
   handle_signals();
   sigaction(SIGALRM, &a, 0);
   for(long i = 0; i < 8; i++)
@@ -142,7 +142,7 @@ TEST_TIMED(threads_are_signalled_and_timers_ring, LIMIT)
 TEST_TIMED(token_goes_round_sixteen_processes, LIMIT)
 {
   enum { N = 16 };
-  uint64_t end = end_after(2000), v = 0, seen, rounds = 0;
+  uint64_t end = end_after(1000), v = 0, seen, rounds = 0;
   int p[N + 1][2], status;
 
   for(int i = 0; i <= N; i++)
@@ -223,7 +223,7 @@ TEST_TIMED(pipe_writes_are_whole, LIMIT)
   enum { N = 6 };
   static struct record r;
   uint32_t next[N] = {0};
-  uint64_t end = end_after(2000);
+  uint64_t end = end_after(1000);
   int p[2], status;
 
   need(pipe(p) == 0);
@@ -278,7 +278,7 @@ TEST_TIMED(futex_between_processes, LIMIT)
 {
   enum { N = 10 };
   volatile uint64_t *count;
-  uint64_t end = end_after(2000), sum = 0;
+  uint64_t end = end_after(1000), sum = 0;
   int status;
 
   shared_lock = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -350,7 +350,7 @@ family(int depth, uint64_t *seed)
 
 TEST_TIMED(families_break_up_under_observation, LIMIT)
 {
-  uint64_t end = end_after(2500), seed = seed_of(3);
+  uint64_t end = end_after(1200), seed = seed_of(3);
   pid_t watcher = fork();
   int status;
 

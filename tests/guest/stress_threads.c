@@ -50,7 +50,7 @@ maker(void *arg)
 
 TEST_TIMED(threads_come_and_go, LIMIT)
 {
-  end_time = end_after(2500);
+  end_time = end_after(1200);
   together(8, maker);
   for(int i = 0; i < 1000 && __atomic_load_n(&ended, __ATOMIC_RELAXED) < made; i++)
     usleep(5000);
@@ -133,7 +133,7 @@ TEST_TIMED(conditions_lose_no_wakeup, LIMIT)
 {
   pthread_t t[MEMBERS];
 
-  end_time = end_after(2500);
+  end_time = end_after(1200);
   for(long i = 0; i < MEMBERS; i++)
     t[i] = start(queue_member, (void *)i);
   for(int i = 0; i < MEMBERS / 2; i++)
@@ -189,7 +189,7 @@ step_along(void *arg)
 
 TEST_TIMED(barriers_and_rwlocks_hold, LIMIT)
 {
-  end_time = end_after(2000);
+  end_time = end_after(1000);
   pthread_barrier_init(&barrier, 0, 8);
   together(8, step_along);
 }
@@ -221,7 +221,7 @@ watch_clock(void *arg)
 
 TEST_TIMED(time_never_goes_back, LIMIT)
 {
-  end_time = end_after(1500);
+  end_time = end_after(1000);
   together(6, watch_clock);
 }
 
@@ -284,7 +284,7 @@ exec_from_thread(void *arg)
 
 TEST_TIMED(exec_ends_the_other_threads, LIMIT)
 {
-  uint64_t end = end_after(2500);
+  uint64_t end = end_after(1200);
 
   for(long n = 0; now_ms() < end; n++) {
     int status = in_child(exec_from_thread, (void *)n);
@@ -317,7 +317,7 @@ exit_from_threads(void *arg)
 
 TEST_TIMED(first_exit_group_counts, LIMIT)
 {
-  uint64_t end = end_after(2000);
+  uint64_t end = end_after(1000);
 
   for(long n = 0; now_ms() < end; n += 4) {
     int status = in_child(exit_from_threads, (void *)n);
@@ -367,7 +367,7 @@ start_maker_process(int kind)
 
 TEST_TIMED(kill_a_maker_of_threads, LIMIT)
 {
-  uint64_t end = end_after(2500), seed = seed_of(0);
+  uint64_t end = end_after(1200), seed = seed_of(0);
   int status;
 
   while(now_ms() < end) {
@@ -382,7 +382,7 @@ TEST_TIMED(kill_a_maker_of_threads, LIMIT)
 
 TEST_TIMED(stop_and_continue_a_maker_of_threads, LIMIT)
 {
-  uint64_t end = end_after(2500), seed = seed_of(0);
+  uint64_t end = end_after(1200), seed = seed_of(0);
   pid_t pid = start_maker_process(5);
   int status;
 
@@ -447,13 +447,13 @@ spawner(void *arg)
 
 TEST_TIMED(many_threads_fork, LIMIT)
 {
-  end_time = end_after(2500);
+  end_time = end_after(1200);
   together(8, forker);
 }
 
 TEST_TIMED(many_threads_spawn_programs, LIMIT)
 {
-  end_time = end_after(2500);
+  end_time = end_after(1200);
   together(6, spawner);
 }
 

@@ -293,7 +293,7 @@ stop_hammers(pthread_t *t, int n)
 
 TEST_TIMED(no_store_after_mprotect_returned, LIMIT)
 {
-  uint64_t end = end_after(2000), copy[WORDS];
+  uint64_t end = end_after(1000), copy[WORDS];
   pthread_t t[4];
 
   shot.page = (uint64_t *)map(PAGE);
@@ -319,7 +319,7 @@ TEST_TIMED(no_store_after_mprotect_returned, LIMIT)
 TEST_TIMED(no_store_into_a_frame_given_away, LIMIT)
 {
   enum { OTHERS = 8 };
-  uint64_t end = end_after(2000);
+  uint64_t end = end_after(1000);
   pthread_t t[4];
 
   shot.page = (uint64_t *)map(PAGE);
@@ -366,7 +366,7 @@ TEST_TIMED(fork_while_threads_store, LIMIT)
 {
   enum { WRITERS = 6 };
   char *mem = map(WRITERS * PAGE);
-  uint64_t end = end_after(3000);
+  uint64_t end = end_after(1000);
   pthread_t t[WRITERS];
   int status;
 
@@ -439,7 +439,7 @@ share(volatile uint64_t *mem, int me, uint64_t end)
 TEST_TIMED(shared_anonymous_between_processes, LIMIT)
 {
   volatile uint64_t *mem = mmap(0, (SHARED + 1) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  uint64_t end = end_after(2500), sum = 0;
+  uint64_t end = end_after(1200), sum = 0;
   int status;
 
   need(mem != MAP_FAILED);
@@ -480,7 +480,7 @@ pull_away(void *arg)
 
 TEST_TIMED(buffer_vanishes_during_a_call, LIMIT)
 {
-  uint64_t end = end_after(1500), moved = 0, refused = 0;
+  uint64_t end = end_after(1000), moved = 0, refused = 0;
   int fd = open("/dev/zero", O_RDONLY), p[2];
   pthread_t t;
 
