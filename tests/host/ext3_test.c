@@ -676,6 +676,36 @@ TEST(damaged_inodes_are_eio)
   expect_eq(fs_frames_free(), baseline);
 }
 
+// A directory large enough for an index in memory, whose entries lead astray: to odd places, and to the block's last bytes.
+TEST(damaged_large_directories_are_eio)
+{
+  static const struct {
+    unsigned len, name_len;
+  } first[] = {{13, 1}, {10, 1}, {EXT3_BLOCK - 4, 1}, {EXT3_BLOCK - 1, 1}, {4, 0}, {0, 0}};
+  struct ext3_dirent *e;
+  struct dentry *d;
+  struct fs *fs;
+  char many[100];
+
+  need(trees());
+  sprintf(many, "%s/many", host_tmp());
+  host_run("mkdir %s", many);
+  host_make_names(strcat(many, "/n"), 1000);
+  *strrchr(many, '/') = 0;
+  need(image_make("many", many, "-I 256 -N 2000 -J size=4", "24M"));
+  for(unsigned i = 0; i < array_len(first); i++) {
+    need(disk_open("many") && fs_mount_ext3("/dev/vda", &fs) == 0);
+    wanted_ino = ino_of(fs, "/n");
+    fs_unmount(fs);
+    e = (struct ext3_dirent *)block_at(wanted_ino, 0);
+    e->rec_len = first[i].len;
+    e->name_len = first[i].name_len;
+    need(fs_mount_ext3("vda", &fs) == 0);
+    expect_eq(look(fs, "/n/nowhere", 0, &d), -EIO);
+    close_small(fs);
+  }
+}
+
 TEST(reserved_inodes_are_no_files)
 {
   struct dentry *d;

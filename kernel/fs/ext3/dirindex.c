@@ -145,15 +145,16 @@ room_reserve(struct dirindex *x, uint64_t n)
   return true;
 }
 
+// 0 as well if the block is damaged: nothing is entered there.
 static uint32_t
-largest_room(const void *block)
+largest_room(struct ext3_fs *x, void *block)
 {
   uint32_t most = 0;
 
   for(uint32_t off = 0; off < EXT3_BLOCK;) {
-    const struct ext3_dirent *e = (const void *)((const char *)block + off);
+    const struct ext3_dirent *e = ext3_entry(x, block, off);
 
-    if(e->rec_len < sizeof(*e) || e->rec_len > EXT3_BLOCK - off)
+    if(e == 0)
       return 0;
     most = max(most, e->rec_len - (e->inode ? ext3_dirent_need(e->name_len) : 0));
     off += e->rec_len;
@@ -178,7 +179,7 @@ read_block(struct dirindex *x, struct inode *dir, void *block, uint64_t n)
 {
   if(!room_reserve(x, n))
     return false;
-  x->room[n] = largest_room(block);
+  x->room[n] = largest_room(ext3_of(dir), block);
   for(uint32_t off = 0; off < EXT3_BLOCK;) {
     const struct ext3_dirent *e = ext3_entry(ext3_of(dir), block, off);
 
@@ -259,12 +260,12 @@ dirindex_remove(struct inode *dir, const char *name, size_t len, uint64_t n)
 }
 
 void
-dirindex_room(struct inode *dir, uint64_t n, const void *block)
+dirindex_room(struct inode *dir, uint64_t n, void *block)
 {
   struct dirindex *x = ext3_info(dir)->index;
 
   if(x && !room_reserve(x, n))
     dirindex_free(dir);
   else if(x)
-    x->room[n] = largest_room(block);
+    x->room[n] = largest_room(ext3_of(dir), block);
 }

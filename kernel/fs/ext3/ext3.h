@@ -283,7 +283,7 @@ void dirindex_free(struct inode *dir);
 uint64_t dirindex_next(struct dirindex *x, const char *name, size_t len, uint64_t *at);
 void dirindex_add(struct inode *dir, const char *name, size_t len, uint64_t n);
 void dirindex_remove(struct inode *dir, const char *name, size_t len, uint64_t n);
-void dirindex_room(struct inode *dir, uint64_t n, const void *block); // n changed: see again how much room it has
+void dirindex_room(struct inode *dir, uint64_t n, void *block); // n changed: see again how much room it has
 // The first block with room for `need` bytes, or UINT64_MAX.
 uint64_t dirindex_find_room(struct dirindex *x, uint32_t need);
 // names.c
