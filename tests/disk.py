@@ -40,12 +40,12 @@ def suite(boot, lines_to_results, check, linux_agrees, add, env):
         st, out, s = run("calls", "/tests/disk.t", SMP=4)
         lines_to_results("disk", out, st, s)
         clean("calls")
-        linux_agrees("disk/calls", f"{d}/calls.img")
+        linux_agrees("disk/calls", f"{d}/calls.img", "/bin")
 
         st, out, s = run("tree", f"for i in 1 2 3; do /tests/disk_big tree $i || exit 1; done; {SUMS}", SMP=4)
         check("disk/tree", st == 0 and out.count("\n") > 50, f"status {st}\n{out[-1000:]}", s)
         clean("tree")
-        linux_agrees("disk/tree", f"{d}/tree.img")
+        linux_agrees("disk/tree", f"{d}/tree.img", "/w")
         st, again, s = boot(200, KEEP=f"{d}/tree.img", RUN=SUMS, SMP=1)
         check("disk/tree_second_boot", st == 0 and again == out, f"status {st}; the trees differ\n{again[-1000:]}", s)
 

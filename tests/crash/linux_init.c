@@ -1,8 +1,8 @@
 // linux_init.c -- the first process of Debian's kernel in the crash tests: loads what a virtio disk needs, mounts /dev/vda,
 // and starts /crash (workload.c) with it as the root; Linux is the oracle of these tests.
 //
-// The kernel's command line: crash=... is the workload's; how=ro mounts the disk read-only and lists it with the workload's
-// own program from outside; how=rw lists it after a mount for writing, which recovers it.
+// The kernel's command line: crash=... is the workload's; how=ro mounts the disk read-only and lists it, or what top= names, with
+// the workload's own program from outside; how=rw lists it after a mount for writing, which recovers it.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -47,11 +47,22 @@ load_modules(void)
     fclose(f);
 }
 
+// What is to be listed, from outside: /mnt and what top= says.
+static const char *
+top(void)
+{
+  static char path[256];
+  const char *at = strstr(line, "top=");
+
+  snprintf(path, sizeof(path), "/mnt%.*s", at ? (int)strcspn(at + 4, " \n") : 0, at ? at + 4 : "");
+  return path;
+}
+
 static void
 child(int list)
 {
   if(list) {
-    execl("/crash", "crash", "list", strstr(line, "top=/w") ? "/mnt/w" : "/mnt", (char *)0);
+    execl("/crash", "crash", "list", top(), (char *)0);
   } else if(chroot("/mnt") == 0 && chdir("/") == 0) {
     execl("/sbin/init", "init", (char *)0);
   }
