@@ -8,7 +8,7 @@ $(CRASH)/states: $(CRASH_HOST) $(wildcard tests/crash/*.h tests/host/*.h kernel/
 # The host's test of ext3 after power cuts, without sanitizers: many more states.
 $(CRASH)/ext3_crash: $(EXT3_CRASH) tests/host/main.c $(wildcard tests/crash/*.h tests/host/*.h kernel/*/*.h kernel/*/*/*.h) Makefile tests/crash/crash.mk
 	@mkdir -p $(@D)
-	@echo "  host    $@"; $(HOST_CC) $(HOST_COMMON) -O2 $(filter %.c,$^) -o $@ $(ext3_crash_LIBS)
+	@echo "  host    $@"; $(HOST_CC) $(HOST_COMMON) -O3 $(filter %.c,$^) -o $@ $(ext3_crash_LIBS)
 $(CRASH)/workload: $(addprefix tests/crash/,workload.c scenes.c manifest.c scenes.h facts.h manifest.h)
 	@mkdir -p $(@D)
 	@echo "  musl    $@"; $(MUSL) $(GFLAGS) -O2 $(filter %.c,$^) -o $@

@@ -5,6 +5,7 @@
 //
 //   SEED=17 build/host/ext3_crash                         that one seed
 //   SEED=1 SEEDS=100 STATES=2000 build/host/ext3_crash    many; build/crash/ext3_crash is the same without sanitizers
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -327,6 +328,8 @@ world(bool full)
   static unsigned char *empty, *filled;
 
   if(empty == 0) {
+    mallopt(M_MMAP_THRESHOLD, 1 << 30); // disks come and go by the thousand: their memory stays ours
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
     fs_world();
     fake_idle = fake_disks_idle;
     empty = image_make(0);
