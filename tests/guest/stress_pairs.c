@@ -8,7 +8,7 @@
 #include "stress.h"
 #include "rules.h"
 
-enum { PAGES = 32, KEPT = 8, THREADS = 4, WORDS = PAGE / 8, MOMENT = 40, SOAK_MOMENT = 400, OWN = 64 };
+enum { PAGES = 32, KEPT = 8, THREADS = 4, WORDS = PAGE / 8, MOMENT = 25, SOAK_MOMENT = 400, OWN = 64 };
 static char *const arena = (char *)0x300000000000, *const aside = (char *)0x310000000000;
 
 struct actor {
