@@ -177,6 +177,45 @@ TEST(zz_appends_on_many_threads)
   vfs_stop();
 }
 
+// Who reads while another writes the same bytes gets old ones and new ones, and nothing else.
+static void
+overwrite_thread(void *arg)
+{
+  uintptr_t me = (uintptr_t)arg;
+  char buf[500];
+  int64_t n;
+
+  memset(buf, 'A' + me, sizeof buf);
+  for(int i = 0; i < 1000; i++) {
+    if(me < 2) {
+      expect_eq(put("/same", O_WRONLY, buf, sizeof buf, 100), sizeof buf);
+      continue;
+    }
+    n = get("/same", buf, sizeof buf, 100);
+    expect_eq(n, sizeof buf);
+    for(int k = 0; k < n; k++)
+      if(buf[k] != 'A' && buf[k] != 'B') {
+        test_fail(__FILE__, __LINE__, "byte %d is %#x", k, buf[k]);
+        break;
+      }
+  }
+}
+
+TEST(zz_reads_meet_writes)
+{
+  char buf[600];
+
+  memset(buf, 'A', sizeof buf);
+  fake_mode(FAKE_PTHREADS);
+  vfs_start();
+  need(put("/same", O_CREAT | O_WRONLY, buf, sizeof buf, 0) == sizeof buf);
+  fake_parallel(4, overwrite_thread);
+  expect_eq(vfs_unlink(&root_ctx, 0, "/same"), 0);
+  vfs_settle();
+  expect_eq(root_ctx.root->fs->ninodes, 1);
+  vfs_stop();
+}
+
 // Files come and go with their blocks: a number is taken again while its last owner is still on his way out.
 static void
 turnover_thread(void *arg)
