@@ -177,13 +177,20 @@ data_set_size(struct inode *ip, uint64_t size)
   spin_release(&ip->obj.lock);
 }
 
+// A reader, who takes no lock, may be copying the same bytes: whether it gets old or new ones is not promised, as on Linux.
+static void
+data_overwrite(char *at, const char *p, size_t n)
+{
+  memmove(at, p, n);
+}
+
 // Copy n bytes to offset off of the BUSY page. One that was not read gets zeros behind them, where the file ends.
 static void
 data_put(struct mobj *obj, struct page *pg, uint64_t off, const char *p, size_t n)
 {
   char *at = page_va(pg);
 
-  memmove(at + off, p, n);
+  data_overwrite(at + off, p, n);
   if(!page_test(pg, PAGE_UPTODATE)) {
     memset(at + off + n, 0, PAGE_SIZE - off - n);
     page_set(pg, PAGE_UPTODATE);
