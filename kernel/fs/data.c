@@ -203,7 +203,7 @@ static int
 data_write_page(struct inode *ip, uint64_t pos, const struct source *s, size_t n)
 {
   uint64_t old = ip->obj.size, off = pos & (PAGE_SIZE - 1);
-  bool all = off == 0 && (n == PAGE_SIZE || pos + n >= old); // nothing of the page will be as it was
+  bool all = off == 0 && pos < old && (n == PAGE_SIZE || pos + n >= old); // nothing of what is there stays
   struct page *pg;
   int err;
 

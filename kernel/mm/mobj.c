@@ -344,8 +344,24 @@ load_find(struct mobj *obj, uint64_t idx, bool ahead)
   return pg;
 }
 
+// Page idx was missing. If it has its place in the store: *pp is it, BUSY, BACKED and not yet UPTODATE; else *pp is 0, or an
+// error. To everybody else it is being read until the caller has put its bytes there.
 static int
-load(struct mobj *obj, uint64_t idx, bool ahead, struct page **pp, bool *major)
+load_replace(struct mobj *obj, uint64_t idx, struct page **pp)
+{
+  int r = obj->ops->placed ? obj->ops->placed(obj, idx) : 0, k = 0;
+
+  *pp = 0;
+  if(r > 0)
+    r = load_enter(obj, idx, false, pp, &k);
+  if(k > 0)
+    page_set(*pp, PAGE_BACKED);
+  return r;
+}
+
+// *replaced (may be 0): set to true if the page was missing and is the caller's to fill, as load_replace says.
+static int
+load(struct mobj *obj, uint64_t idx, bool ahead, struct page **pp, bool *major, bool *replaced)
 {
   bool asked = false; // the result of the page's read is ours to report
   struct page *pg;
@@ -354,6 +370,11 @@ load(struct mobj *obj, uint64_t idx, bool ahead, struct page **pp, bool *major)
   assert_not_held_rank(RANK_ASPACE);
   for(;;) {
     pg = load_find(obj, idx, ahead);
+    if(pg == 0 && replaced) {
+      r = load_replace(obj, idx, pp);
+      if(r != 0 || (*replaced = *pp != 0))
+        return r;
+    }
     if(pg == 0) {
       r = load_begin(obj, idx, ahead, &pg);
       if(r != 0)
@@ -383,13 +404,13 @@ load(struct mobj *obj, uint64_t idx, bool ahead, struct page **pp, bool *major)
 int
 mobj_load(struct mobj *obj, uint64_t idx, struct page **pp, bool *major)
 {
-  return load(obj, idx, true, pp, major);
+  return load(obj, idx, true, pp, major, 0);
 }
 
 int
 mobj_load_only(struct mobj *obj, uint64_t idx, struct page **pp, bool *major)
 {
-  return load(obj, idx, false, pp, major);
+  return load(obj, idx, false, pp, major, 0);
 }
 
 // Give the loaded, referenced page room in the store and take it BUSY. 0, error, or FAULT_RETRY: it left the cache.
@@ -410,42 +431,16 @@ page_make_ready(struct mobj *obj, struct page *pg)
   return FAULT_RETRY;
 }
 
-// Page idx, BUSY, BACKED and not yet UPTODATE, if it is missing and has its place in the store; else *pp is 0, or an error.
-// To everybody else it is being read until the caller has put its bytes there.
-static int
-page_new(struct mobj *obj, uint64_t idx, struct page **pp)
-{
-  struct page *pg;
-  int k, r;
-
-  *pp = 0;
-  spin_acquire(&obj->lock);
-  pg = mobj_find(obj, idx);
-  spin_release(&obj->lock);
-  if(pg || obj->ops->placed == 0)
-    return 0;
-  r = obj->ops->placed(obj, idx);
-  if(r <= 0)
-    return r;
-  r = load_enter(obj, idx, false, &pg, &k);
-  if(r != 0 || k == 0)
-    return r;
-  page_set(pg, PAGE_BACKED);
-  *pp = pg;
-  return 0;
-}
-
 int
 mobj_page(struct mobj *obj, uint64_t idx, enum mobj_access how, struct page **pp)
 {
+  bool replaced = false;
   struct page *pg;
   int r;
 
-  if(how == FOR_REPLACE && ((r = page_new(obj, idx, pp)) != 0 || *pp))
-    return r;
   do {
-    r = mobj_load(obj, idx, &pg, 0);
-    if(r == 0 && how != FOR_READ) {
+    r = load(obj, idx, true, &pg, 0, how == FOR_REPLACE ? &replaced : 0);
+    if(r == 0 && how != FOR_READ && !replaced) {
       r = page_make_ready(obj, pg);
       if(r != 0)
         page_put(pg);

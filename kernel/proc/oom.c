@@ -1,8 +1,8 @@
 // oom.c -- memory is gone and nothing could be dropped: end the program that holds the most.
 // Typical: frame_wait -> frame_oom_hook = oom_kill; true: wait again, memory will come.
 // A victim that is already dying is waited for instead of choosing a second one, but not for ever: it may need a lock
-// whose holder waits for memory itself. init is never chosen, nor is a process
-// with oom_score_adj -1000.
+// whose holder waits for memory itself. init is never chosen, nor is a process with oom_score_adj -1000. If nobody else is
+// left and who is dying does not get on, the caller goes without memory.
 #include "core/print.h"
 #include "core/time.h"
 #include "core/trace.h"
@@ -42,12 +42,14 @@ badness(struct proc *p, bool *dying)
 static void
 tell(const struct proc *p, uint64_t pages)
 {
-  print("out of memory: process %d ends (%lu KiB of its own). %lu KiB are free, %lu in shared memory and tmpfs, %lu in "
-        "files, "
-        "%lu in the kernel\n",
-        p->pid, pages * KIB, frames_free() * KIB, mobj_total_shmem() * KIB,
-        (mobj_total_cached() - mobj_total_shmem()) * KIB,
-        (kmem_pages() + ((uint64_t)sched_threads() << KSTACK_ORDER)) * KIB);
+  uint64_t shmem = mobj_total_shmem(),
+           cached = max(mobj_total_cached(), shmem); // the two are counted one after the other
+
+  print(
+      "out of memory: process %d ends (%lu KiB of its own). KiB free: %lu, in shared memory and tmpfs: %lu, in files: "
+      "%lu, in the kernel: %lu\n",
+      p->pid, pages * KIB, frames_free() * KIB, shmem * KIB, (cached - shmem) * KIB,
+      (kmem_pages() + ((uint64_t)sched_threads() << KSTACK_ORDER)) * KIB);
 }
 
 static void

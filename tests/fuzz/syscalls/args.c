@@ -168,7 +168,7 @@ static const char *const upward[] = {"/",
 
 // Root's names lie where no call and no thread ever writes: half a name (a zero behind its second byte from an rseq area or
 // another thread) would be one of the machine's.
-enum { DIRS = 2, LOCALS = sizeof(local) / sizeof(local[0]), MOUNTS = 3, NAME = 64 };
+enum { DIRS = 2, LOCALS = sizeof(local) / sizeof(local[0]), MOUNTS = 3, NAME = 256 };
 static char rooted[DIRS][LOCALS][NAME], mounts[MOUNTS][NAME];
 
 void

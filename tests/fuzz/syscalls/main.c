@@ -217,6 +217,7 @@ static void
 harness_init(int workers)
 {
   static const int deaf[] = {SIGINT, SIGQUIT, SIGTSTP, SIGTTOU, SIGTTIN, SIGHUP, SIGPIPE, SIGUSR2};
+
   if(geteuid() == 0)
     write_to("/proc/sys/kernel/shmall", "4096"); // pages that no process holds: not all of memory
   board = mmap(0, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
