@@ -211,11 +211,22 @@ inode_flush_later(void)
     inode_put(ip);
 }
 
+static bool
+icache_has_later(void)
+{
+  bool has;
+
+  spin_acquire(&icache.lock);
+  has = !list_empty(&icache.later);
+  spin_release(&icache.lock);
+  return has;
+}
+
 static void
 inode_worker(void *arg)
 {
   for(;;) {
-    wait_event(&icache.work, !list_empty(&icache.later), WAIT_ALWAYS, NEVER);
+    wait_event(&icache.work, icache_has_later(), WAIT_ALWAYS, NEVER);
     inode_flush_later();
   }
 }

@@ -340,15 +340,22 @@ TEST(inodes_of_128_bytes)
   compare_image("i128", tree, true);
 }
 
+// A tree with one directory, /n, of so many names.
+static void
+names_tree(char *path, const char *name, int n)
+{
+  sprintf(path, "%s/%s", host_tmp(), name);
+  host_run("mkdir %s", path);
+  host_make_names(strcat(path, "/n"), n);
+  *strrchr(path, '/') = 0;
+}
+
 TEST(hashed_directory)
 {
   char names[100];
 
   need(trees());
-  sprintf(names, "%s/names", host_tmp());
-  host_run("mkdir %s", names);
-  host_make_names(strcat(names, "/n"), 5000);
-  *strrchr(names, '/') = 0;
+  names_tree(names, "names", 5000);
   need(image_make("hashed", names, "-I 256 -N 8000 -O dir_index", "40M"));
   need(host_run("e2fsck -fyD %s/hashed.img >/dev/null 2>&1", host_tmp()) <= 2 << 8);
   expect(host_prints("Flags: 0x1000", "debugfs -R 'stat /n' %s/hashed.img 2>/dev/null", host_tmp()));
@@ -688,10 +695,7 @@ TEST(damaged_large_directories_are_eio)
   char many[100];
 
   need(trees());
-  sprintf(many, "%s/many", host_tmp());
-  host_run("mkdir %s", many);
-  host_make_names(strcat(many, "/n"), 1000);
-  *strrchr(many, '/') = 0;
+  names_tree(many, "many", 1000);
   need(image_make("many", many, "-I 256 -N 2000 -J size=4", "24M"));
   for(unsigned i = 0; i < array_len(first); i++) {
     need(disk_open("many") && fs_mount_ext3("/dev/vda", &fs) == 0);
