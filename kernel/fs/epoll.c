@@ -1,6 +1,6 @@
 // epoll.c -- one file that watches many: whoever waits on it hears of those that became ready, and asks only them.
 //
-// Typical: epoll_create(&ep) / epoll_ctl(ep, EPOLL_CTL_ADD, f, fd, &e) / epoll_wait(ep, events, max, deadline).
+// Typical: epoll_create(&ep) / epoll_ctl(ep, EPOLL_CTL_ADD, f, fd, &e) / epoll_wait(ep, events, from, max, deadline).
 // An item stands in the wait queues of its file with a function instead of a thread: a wake puts it on the ready list
 // and wakes who waits on the epoll, which may be another epoll's item. Being on that list means "ask": the scan asks each
 // file anew, so a wake for something else costs a look and no more.
@@ -111,7 +111,7 @@ item_look(struct epoll *ep, struct epitem *it) REQUIRES(ep->lock)
 
 // Report up to max ready items. Those that stay ready go to the end, behind what was not looked at.
 static int
-collect(struct epoll *ep, struct epoll_event *e, int max)
+collect(struct epoll *ep, struct epoll_event *e, struct epoll_taken *from, int max)
 {
   struct list again = LIST_INIT(again);
   struct epitem *it;
@@ -123,7 +123,8 @@ collect(struct epoll *ep, struct epoll_event *e, int max)
 
     if(now == 0)
       continue;
-    e[n++] = (struct epoll_event){now, it->data};
+    e[n] = (struct epoll_event){now, it->data};
+    from[n++] = (struct epoll_taken){it->file, it->fd, it->events};
     if(it->events & EPOLLONESHOT)
       atomic_set(&it->events, it->events & EVENTS_HOW);
     else if(!(it->events & EPOLLET)) {
@@ -162,17 +163,17 @@ epoll_poll(struct file *f, struct poll *p)
 }
 
 int
-epoll_wait(struct file *f, struct epoll_event *e, int max, uint64_t deadline)
+epoll_wait(struct file *f, struct epoll_event *e, struct epoll_taken *from, int max, uint64_t deadline)
 {
   struct epoll *ep = f->priv;
   int n = 0, r;
 
   if(!epoll_is(f))
     return -EINVAL;
-  n = collect(ep, e, max);
+  n = collect(ep, e, from, max);
   if(n || deadline <= clock_now())
     return n;
-  r = wait_event(&ep->wait, (n = collect(ep, e, max)) != 0, WAIT_INTERRUPTIBLE, deadline);
+  r = wait_event(&ep->wait, (n = collect(ep, e, from, max)) != 0, WAIT_INTERRUPTIBLE, deadline);
   return r == -ETIMEDOUT ? 0 : r ? r : n;
 }
 
@@ -192,6 +193,24 @@ item_find(struct epoll *ep, const struct file *f, int fd, struct rbnode ***at, s
     *at = f < it->file || (f == it->file && fd < it->fd) ? &it->node.left : &it->node.right;
   }
   return 0;
+}
+
+void
+epoll_unwait(struct file *f, const struct epoll_taken *from, int n)
+{
+  struct epoll *ep = f->priv;
+  struct rbnode **at, *up;
+  struct epitem *it;
+
+  spin_acquire(&ep->lock);
+  for(int i = 0; i < n; i++)
+    if((it = item_find(ep, from[i].file, from[i].fd, &at, &up)) != 0) {
+      if((it->events & ~EVENTS_HOW) == 0) // it was to be reported once
+        atomic_set(&it->events, from[i].events);
+      item_queue(it);
+    }
+  spin_release(&ep->lock);
+  waitq_wake(&ep->wait); // somebody else may wait with a better buffer
 }
 
 struct item_poll { // a poll method entering an item into queues

@@ -433,8 +433,14 @@ struct epoll_event {
 enum { EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL, EPOLL_CTL_MOD };
 int epoll_create(struct file **out);
 int epoll_ctl(struct file *ep, int op, struct file *f, int fd, const struct epoll_event *e);
-// Up to max events: how many; 0 at the deadline, -EINTR, -EINVAL (no epoll).
-int epoll_wait(struct file *ep, struct epoll_event *e, int max, uint64_t deadline);
+struct epoll_taken { // which item an event came from; the file is a name here, not a reference
+  const struct file *file;
+  int fd;
+  unsigned events; // what it asked for
+};
+// Up to max events, and where they came from: how many; 0 at the deadline, -EINTR, -EINVAL (no epoll).
+int epoll_wait(struct file *ep, struct epoll_event *e, struct epoll_taken *from, int max, uint64_t deadline);
+void epoll_unwait(struct file *ep, const struct epoll_taken *from, int n); // nobody heard of these: report them again
 bool epoll_is(const struct file *f);
 void epoll_forget(struct file *f); // file_put's: nobody watches f any more
 // ---- anonfile.c

@@ -358,7 +358,9 @@ fault_locate(struct faultctx *f) UNCHECKED // fault_unlock gives them back
   rw_read(&as->lock);
   f->region = region_find(as, f->va);
   f->why = WAIT_NOTHING;
-  if(f->region == 0 && fault_stack(as, f->va))
+  if(as->reaped)
+    r = -EIO;
+  else if(f->region == 0 && fault_stack(as, f->va))
     f->why = WAIT_GROWTH;
   else if(f->region == 0)
     r = -EFAULT;

@@ -114,7 +114,7 @@ fork_fields(struct aspace *to, const struct aspace *from)
   to->limit = from->limit;
 }
 
-// The part under the locks; the regions are reserved. -EAGAIN: the parent has more now. -EPERM: too much is promised.
+// The part under the locks; the regions are reserved. -EAGAIN: the parent has more now. -EPERM: it must not be.
 static int
 fork_locked(struct forkctx *f)
 {
@@ -123,8 +123,8 @@ fork_locked(struct forkctx *f)
 
   if(f->nregions < parent->nregions)
     return -EAGAIN;
-  if(!fork_promised(parent))
-    return -EPERM;
+  if(parent->reaped || !fork_promised(parent))
+    return -EPERM; // a child would live on, with nothing in its memory
   fork_fields(f->child, parent);
   shootdown_begin(&f->sd, parent->pmap);
   for(struct region *at = region_find_from(parent, 0); at && r == 0; at = region_next(at))

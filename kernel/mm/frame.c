@@ -410,7 +410,7 @@ frame_enough(uint64_t n)
 }
 
 // One round for a thread that needs n frames: 0 (go on waiting), -ENOMEM, -EINTR. *idle counts rounds in which nobody made
-// anything free or clean: only they make a program go. While the disk takes pages, memory comes.
+// anything free or clean: only they, and thrashing, make a program go. While the disk takes pages, memory comes.
 static int
 wait_round(uint64_t n, int round, int *idle, uint64_t *progress)
 {
@@ -419,6 +419,8 @@ wait_round(uint64_t n, int round, int *idle, uint64_t *progress)
   if(thread_interrupted(WAIT_KILLABLE))
     return -EINTR;
   reclaim_kick();
+  if(thrashing() && frame_oom_hook)
+    frame_oom_hook(); // if there is nobody to end, a page now and then is better than none
   if(reclaim_now(max(n, (uint64_t)WAIT_RECLAIM)) > 0 && round % WAIT_OOM_EVERY != WAIT_OOM_EVERY - 1)
     return 0;
   *idle = now == *progress ? *idle + 1 : 0;

@@ -385,6 +385,8 @@ struct aspace {
   uint64_t peak_pages, peak_rss;                               // (a) for VmPeak, VmHWM
   int ref;                                                     // (a) references to the structure
   int users;           // (a) processes that use it; the last one empties it (I7)
+  bool reaped;         // (A) emptied by aspace_reap: no fault succeeds any more
+  uint64_t doomed;     // (a) when all who use it were killed for its memory (proc/oom.c); 0: never
   unsigned membarrier; // (a) what membarrier(2) was registered for; fork copies it; mm itself never looks
   struct list all;     // (aslist.lock)
 };
@@ -547,6 +549,11 @@ enum use_of { USE_OF_ALL, USE_OF_ANON, USE_OF_OBJECTS };
 // Forget that the program touched pages of [lo, hi), of regions without or with an object.
 void aspace_forget_use(struct aspace *as, vaddr_t lo, vaddr_t hi, enum use_of which);
 
+// ---- reap.c
+// Take the private pages of a space none of whose users will run its program again; faults are -EIO from then on. Waits for no
+// memory and for no lock but spin locks: false, nothing done, if as.lock is taken. held, perhaps: sleeping locks of any rank
+bool aspace_reap(struct aspace *as);
+
 // ---- pin.c: the kernel's access to a program's memory
 // The kernel never faults on user memory: these look in the pmap under the slot lock, and call fault() themselves when
 // the entry is not there or too narrow. Hold no spin lock, no inode lock of a mapped file below RANK_ASPACE's rule,
@@ -580,4 +587,5 @@ uint64_t reclaim_now(uint64_t n);
 // Others who can free memory: called by the reclaim thread, holding nothing, with a number of things wanted; how many
 // it let go.
 void reclaim_register(uint64_t (*shrink)(uint64_t n));
-void mm_init(void); // caches, zero page, lists; after frame_add
+bool thrashing(void); // thrash.c: full, whatever reclaim still finds; a waiter's look, which it says once in a while
+void mm_init(void);   // caches, zero page, lists; after frame_add

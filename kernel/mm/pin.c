@@ -251,8 +251,8 @@ futex_key(struct aspace *as, vaddr_t va, bool private_, const void **obj, uint64
     return 0;
   rw_read(&as->lock);
   r = region_find(as, va);
-  if(r == 0)
-    err = -EFAULT;
+  if(r == 0 || !(r->prot & (PROT_R | PROT_W)))
+    err = -EFAULT; // Linux looks at the page itself to name it
   else if(r->obj && (r->flags & REGION_SHARED)) {
     *obj = r->obj;
     *off = (region_index(r, va) << PAGE_SHIFT) | (va & (PAGE_SIZE - 1));

@@ -1,8 +1,10 @@
 // oom.c -- memory is gone and nothing could be dropped: end the program that holds the most.
 // Typical: frame_wait -> frame_oom_hook = oom_kill; true: wait again, memory will come.
-// A victim that is already dying is waited for instead of choosing a second one, but not for ever: it may need a lock
-// whose holder waits for memory itself. init is never chosen, nor is a process with oom_score_adj -1000. If nobody else is
-// left and who is dying does not get on, the caller goes without memory.
+// A victim that is already dying is waited for instead of choosing a second one. It may need a lock whose holder waits for
+// memory itself: if it has not gone after REAP_AFTER, its private memory is taken (mm/reap.c) while it is still there. Not
+// at once, because its robust futexes, which others wait for, are found through that memory. If even that does not help,
+// another one has to go. init is never chosen, nor is a process with oom_score_adj -1000. If nobody else is left and who
+// is dying does not get on, the caller goes without memory.
 #include "core/print.h"
 #include "core/time.h"
 #include "core/trace.h"
@@ -10,10 +12,21 @@
 #include "proc/proc.h"
 
 enum { ADJ_NEVER = -1000, ADJ_SCALE = 1000, KIB = PAGE_SIZE / 1024 };
-#define PATIENCE (10 * MSEC) // how long a dying victim gets before the caller looks again
-#define STUCK    (10 * NSEC) // and before another one has to go
+#define PATIENCE   (10 * MSEC)  // how long a dying victim gets before the caller looks again,
+#define REAP_AFTER (300 * MSEC) // before its memory is taken,
+#define STUCK      (10 * NSEC)  // and before another one has to go
 
 static uint64_t dying_since; // (a) somebody has been dying at every look since then; 0: nobody was
+
+// Everybody in `as` was killed for its memory: take it if they are slow to leave.
+static void
+reap_slow(struct aspace *as)
+{
+  uint64_t doomed = atomic_get(&as->doomed);
+
+  if(doomed && clock_now() - doomed > REAP_AFTER && aspace_reap(as))
+    atomic_set(&as->doomed, 0);
+}
 
 // How much ending p would help, in pages; 0: not at all. *dying: it will help by itself.
 static int64_t
@@ -27,6 +40,7 @@ badness(struct proc *p, bool *dying)
       *dying = true;
     return 0;
   }
+  reap_slow(as);
   if(p->group_exit)
     *dying = true;
   score = aspace_rss(as) + p->oom_score_adj * (int64_t)frames_total() / ADJ_SCALE;
@@ -64,11 +78,16 @@ kill_process(struct proc *p)
 static void
 kill_sharers(struct aspace *as)
 {
+  bool spared = false;
   struct proc *p;
 
   for(int pid = 0; (p = proc_next(pid)) != 0; pid = p->pid, proc_put(p))
-    if(p->as == as && p != proc_initial)
+    if(p->as == as && p == proc_initial)
+      spared = true;
+    else if(p->as == as)
       kill_process(p);
+  if(!spared)
+    atomic_set(&as->doomed, clock_now());
 }
 
 // `dying` is what this look has found: has nobody got out of the way for too long?

@@ -46,22 +46,37 @@ sys_epoll_ctl(const uint64_t *a)
   return e;
 }
 
+// The first n events to va: how many; -EFAULT if none. What could not be told is not lost: it is reported again.
+static int64_t
+events_out(struct file *ep, vaddr_t va, const struct epoll_event *events, const struct epoll_taken *from, int n)
+{
+  int told = 0;
+
+  if(user_out(va, events, n * sizeof(*events)) == 0)
+    return n;
+  while(told < n && user_out(va + told * sizeof(*events), &events[told], sizeof(*events)) == 0)
+    told++;
+  epoll_unwait(ep, from + told, n - told);
+  return told ? told : -EFAULT;
+}
+
 // Events are gathered into kernel memory: files are asked with a spin lock held.
 static int64_t
 epoll_events(struct file *ep, vaddr_t va, int max, uint64_t deadline)
 {
   struct epoll_event *events;
+  struct epoll_taken *from;
   int64_t n;
-  int e;
 
   max = min(max, (int)EVENTS_AT_ONCE);
-  events = kzalloc(max * sizeof(*events));
-  if(!events)
+  from = kzalloc(max * (sizeof(*from) + sizeof(*events)));
+  if(!from)
     return -ENOMEM;
-  n = epoll_wait(ep, events, max, deadline);
-  if(n > 0 && (e = user_out(va, events, n * sizeof(*events))) != 0)
-    n = e;
-  kfree(events);
+  events = (struct epoll_event *)(from + max);
+  n = epoll_wait(ep, events, from, max, deadline);
+  if(n > 0)
+    n = events_out(ep, va, events, from, n);
+  kfree(from);
   return n;
 }
 

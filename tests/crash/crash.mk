@@ -2,13 +2,16 @@
 CRASH := build/crash
 CRASH_HOST = $(addprefix tests/crash/,states.c log.c model.c run.c) tests/host/ext3_image.c tests/host/ext3_fsck.c tests/host/hosttree.c $(JOURNAL_HOST)
 
-$(CRASH)/states: $(CRASH_HOST) $(wildcard tests/crash/*.h tests/host/*.h kernel/*/*.h kernel/*/*/*.h) Makefile tests/crash/crash.mk
+FLAVOR_fast := $(HOST_CC) $(HOST_COMMON) -O3
+$(eval $(call objects_of,fast))
+
+$(CRASH)/states: $(call flavored,fast,$(CRASH_HOST))
 	@mkdir -p $(@D)
-	@echo "  host    $@"; $(HOST_CC) $(HOST_COMMON) -O2 $(filter %.c,$(CRASH_HOST)) -o $@ -lpthread
+	@echo "  host    $@"; $(FLAVOR_fast) $^ -o $@ -lpthread
 # The host's test of ext3 after power cuts, without sanitizers: many more states.
-$(CRASH)/ext3_crash: $(EXT3_CRASH) tests/host/main.c $(wildcard tests/crash/*.h tests/host/*.h kernel/*/*.h kernel/*/*/*.h) Makefile tests/crash/crash.mk
+$(CRASH)/ext3_crash: $(call flavored,fast,$(EXT3_CRASH) tests/host/main.c)
 	@mkdir -p $(@D)
-	@echo "  host    $@"; $(HOST_CC) $(HOST_COMMON) -O3 $(filter %.c,$^) -o $@ $(ext3_crash_LIBS)
+	@echo "  host    $@"; $(FLAVOR_fast) $^ -o $@ $(ext3_crash_LIBS)
 $(CRASH)/workload: $(addprefix tests/crash/,workload.c scenes.c manifest.c scenes.h facts.h manifest.h)
 	@mkdir -p $(@D)
 	@echo "  musl    $@"; $(MUSL) $(GFLAGS) -O2 $(filter %.c,$^) -o $@

@@ -63,6 +63,21 @@ from_now(int clock, long ms)
 
 // ---- locks that name their owner
 
+// A word that may not be read has no name that is shared, even for who only wakes.
+TEST(shared_wake_looks_at_the_page)
+{
+  int *word = mmap(0, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+  need(word != MAP_FAILED);
+  expect_eq(futex(word, FUTEX_WAKE, 1, 0, 0, 0), 0);
+  need(mprotect(word, 4096, PROT_NONE) == 0);
+  expect_errno(futex(word, FUTEX_WAKE, 1, 0, 0, 0), EFAULT);
+  expect_eq(futex(word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0), 0); // the address is name enough
+  need(munmap(word, 4096) == 0);
+  expect_errno(futex(word, FUTEX_WAKE, 1, 0, 0, 0), EFAULT);
+  expect_eq(futex(word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0), 0);
+}
+
 TEST(pi_lock_of_a_free_word)
 {
   volatile uint32_t word = 0;

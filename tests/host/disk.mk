@@ -9,7 +9,7 @@ vfs_ext3_SRC = $(addprefix tests/host/,vfs_test.c vfs_race_test.c vfs_oracle.c v
 vfs_ext3_LIBS = $(DISK_LIBS)
 HOST_TESTS += vfs_ext3_tsan
 vfs_ext3_tsan_SRC = $(vfs_ext3_SRC)
-vfs_ext3_tsan_BASE = $(HOST_TSAN_FLAGS)
+vfs_ext3_tsan_FLAVOR := tsan
 vfs_ext3_tsan_LIBS = $(DISK_LIBS)
 # Random calls, and Linux makes the same.
 HOST_TESTS += disk_random

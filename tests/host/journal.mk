@@ -10,5 +10,5 @@ journal_real_LIBS := -lpthread
 # The same code with a thread of its own and many that use it, under ThreadSanitizer.
 HOST_TESTS += journal_tsan
 journal_tsan_SRC = $(addprefix tests/host/,journal_mt_test.c journal_world.c) $(JOURNAL_HOST)
-journal_tsan_BASE = $(HOST_TSAN_FLAGS)
+journal_tsan_FLAVOR := tsan
 journal_tsan_LIBS := -lpthread

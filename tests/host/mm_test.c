@@ -498,6 +498,40 @@ TEST(advice)
   no_leak();
 }
 
+// A victim's private memory is taken while it is still there: nothing of it is seen as zeros, and shared memory stays.
+TEST(reaped_space_is_empty_for_good)
+{
+  struct aspace *as = begin(), *child;
+  struct mobj *shm = shm_create(8 * PAGE_SIZE, true);
+  uint64_t before;
+  char byte;
+
+  expect_eq(map_at(as, AT + 64 * PAGE_SIZE, 8, RW, REGION_SHARED, shm), 0);
+  expect_eq(map_at(as, AT + 128 * PAGE_SIZE, 8, RW, 0, shm), 0);
+  expect_eq(poke(as, AT + 64 * PAGE_SIZE, 9), 0);
+  before = fake_frames_free();
+  expect_eq(map_at(as, AT, 8, RW, 0, 0), 0);
+  for(int i = 0; i < 8; i++)
+    expect_eq(poke(as, AT + i * PAGE_SIZE, 1), 0);
+  expect_eq(poke(as, AT + 128 * PAGE_SIZE, 1), 0);
+  rw_read(&as->lock);
+  expect(!aspace_reap(as)); // somebody is at work in it
+  rw_read_release(&as->lock);
+  expect_eq(peek(as, AT), 1);
+  expect(aspace_reap(as));
+  expect_eq(as->nanon, 0);
+  expect(fake_frames_free() + 8 > before); // nodes and tables stay until it ends
+  expect_eq(fault(as, AT, PROT_R, 0), -EIO);
+  expect_eq(fault(as, AT + PAGE_SIZE, PROT_W, 0), -EIO);
+  expect_eq(copyin(as, &byte, AT, 1, 0), -EFAULT);
+  expect_eq(aspace_fork(as, &child), -ENOMEM);
+  expect_eq(shm->npages, 1);
+  expect(aspace_reap(as)); // again does nothing
+  end(as);
+  mobj_put(shm);
+  no_leak();
+}
+
 TEST(remap_errors)
 {
   struct aspace *as = begin();

@@ -188,6 +188,52 @@ TEST(frame_wait_is_patient_while_the_disk_works)
   fake_frames_relax();
 }
 
+// Looks every 10 ms for `ms`: how many of them say that memory is only pushed around?
+static int
+thrash_looks(int ms, bool cleaned)
+{
+  int found = 0;
+
+  for(uint64_t end = clock_now() + ms * MSEC; clock_now() < end;
+      time_sleep_until(clock_now() + 10 * MSEC, WAIT_ALWAYS)) {
+    if(cleaned)
+      atomic_add(&dirty_stats.written, 1);
+    found += thrashing();
+  }
+  return found;
+}
+
+static void
+load(struct mobj *obj, int pages)
+{
+  struct page *pg;
+
+  for(int i = 0; i < pages; i++) {
+    expect_eq(mobj_load(obj, i, &pg, 0), 0);
+    page_put(pg);
+  }
+}
+
+TEST(thrashing_takes_a_while)
+{
+  struct mobj *file = begin(false), *shm = shm_create(64 * PAGE_SIZE, true);
+
+  time_sleep_until(clock_now() + 150 * MSEC, WAIT_ALWAYS);
+  expect(!thrashing()); // nobody was short of memory for a while
+  expect_eq(thrash_looks(150, false), 0);
+  expect_eq(thrash_looks(200, false), 1); // once, and then what is done about it gets its time
+  expect_eq(thrash_looks(400, true), 0);
+  expect_eq(thrash_looks(150, false), 0);
+  time_sleep_until(clock_now() + 150 * MSEC, WAIT_ALWAYS);
+  expect_eq(thrash_looks(200, false), 0);
+  load(shm, 64); // what is not a file's cannot be dropped, and so is no sign of plenty
+  expect(thrash_looks(400, false) > 0);
+  load(file, 64);
+  expect_eq(thrash_looks(400, false), 0); // programs still have what they work on
+  mobj_put(shm);
+  end();
+}
+
 TEST(frame_wait_ends)
 {
   fake_frames_init(ARENA);

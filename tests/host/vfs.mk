@@ -7,5 +7,5 @@ vfs_LIBS := -lpthread
 # The same under ThreadSanitizer.
 HOST_TESTS += vfs_tsan
 vfs_tsan_SRC = $(vfs_SRC)
-vfs_tsan_BASE = $(HOST_TSAN_FLAGS)
+vfs_tsan_FLAVOR := tsan
 vfs_tsan_LIBS := -lpthread

@@ -7,5 +7,5 @@ writeback_LIBS := -lpthread
 # Threads that write, map, read, sync, truncate, with the threads of write-back and reclaim, under ThreadSanitizer.
 HOST_TESTS += writeback_tsan
 writeback_tsan_SRC = tests/host/writeback_mt_test.c $(WRITEBACK_HOST)
-writeback_tsan_BASE = $(HOST_TSAN_FLAGS)
+writeback_tsan_FLAVOR := tsan
 writeback_tsan_LIBS := -lpthread
