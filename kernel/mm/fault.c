@@ -101,11 +101,16 @@ rights_slot(const struct faultctx *f, vaddr_t va, struct page *pg)
   return rights(f->region) | (in_place ? PROT_W : 0);
 }
 
-// I2: a writable entry of an object's page stands only in a shared region, and only while the page is DIRTY.
+// I2: a writable entry of an object's page stands only in a shared region, and only while the page is DIRTY. While somebody
+// waits for the first store, only a store makes it.
 static inline int
-rights_object(const struct region *r, struct page *pg)
+rights_object(const struct region *r, struct page *pg, int want)
 {
-  return rights(r) | ((r->flags & REGION_SHARED) && page_test(pg, PAGE_DIRTY) ? r->prot & PROT_W : 0);
+  bool in_place = (r->flags & REGION_SHARED) && page_test(pg, PAGE_DIRTY);
+
+  if((r->flags & REGION_CLEAN) && !(want & PROT_W))
+    in_place = false;
+  return rights(r) | (in_place ? r->prot & PROT_W : 0);
 }
 
 // The object's page at idx if it can be entered at once, else 0. Needs obj->lock.
@@ -149,7 +154,7 @@ fault_around(struct faultctx *f) UNCHECKED // obj->lock only if there is an obje
     if(pg && !page_test(pg, PAGE_BUSY))
       fault_offer(f->as->pmap, va, pg, rights_slot(f, va, pg));
     else if(pg == 0 && obj && (pg = fault_ready(obj, region_index(r, va))) != 0)
-      fault_offer(f->as->pmap, va, pg, rights_object(r, pg));
+      fault_offer(f->as->pmap, va, pg, rights_object(r, pg, PROT_R));
   }
   if(obj)
     spin_release(&obj->lock);
@@ -282,7 +287,7 @@ fault_object(struct faultctx *f)
   if((f->want & PROT_W) && !(f->region->flags & REGION_SHARED))
     return fault_copy(f, pg);
   count(&fault_stats.file);
-  pmap_enter(f->as->pmap, f->va, pg, rights_object(f->region, pg));
+  pmap_enter(f->as->pmap, f->va, pg, rights_object(f->region, pg, f->want));
   if(!(f->want & PROT_W))
     fault_around(f);
   return fault_unlock(f, 0);

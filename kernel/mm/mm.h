@@ -544,7 +544,7 @@ struct page_state {
 };
 // Of va in r. Needs as.lock; takes obj->maplock.
 void aspace_page_state(struct aspace *as, struct region *r, vaddr_t va, struct page_state *st) REQUIRES_READ(as->lock);
-void aspace_soft_clear(struct aspace *as); // from now on nothing private was stored to
+void aspace_soft_clear(struct aspace *as); // from now on nothing was stored to
 enum use_of { USE_OF_ALL, USE_OF_ANON, USE_OF_OBJECTS };
 // Forget that the program touched pages of [lo, hi), of regions without or with an object.
 void aspace_forget_use(struct aspace *as, vaddr_t lo, vaddr_t hi, enum use_of which);

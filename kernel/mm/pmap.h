@@ -33,6 +33,10 @@ bool pmap_try_replace(struct pmap *, vaddr_t va, struct page *, int prot);
 // Take rights away from every entry in [lo, hi), one stretch at most: entries keep only the bits of `prot` (PROT_N
 // removes).
 void pmap_narrow(struct shootdown *, vaddr_t lo, vaddr_t hi, int prot);
+// Take the right to write, and forget that it was ever there.
+void pmap_forget_stores(struct shootdown *, vaddr_t lo, vaddr_t hi);
+// Is the right to write there, or was it since the entry was made or forget_stores came by?
+bool pmap_stored(struct pmap *, vaddr_t va);
 void pmap_remove(struct shootdown *, vaddr_t lo, vaddr_t hi);
 // Touched since last asked? Clears the mark (no shootdown: a hint).
 bool pmap_used(struct pmap *, vaddr_t va);

@@ -2,24 +2,24 @@
 //
 // A slot has a mark, SLOT_CLEAN, "not stored to since"; the entries of marked slots may not be written, so the first store
 // is a fault, which takes the mark away. The mark goes with the slot's word: a new page has none, fork hands it on. A
-// region has REGION_CLEAN, for its pages without a slot. Entries themselves say nothing: they may be forgotten. Pages of
-// shared regions have no slots and always count as stored to.
+// region has REGION_CLEAN, for its pages without a slot. Pages of shared regions have no slots: there the entry says whether
+// the right to write was ever given, and when reclaim takes a file's page away that is forgotten, as in Linux.
 // Touched is what the page tables' own marks say, and only a hint.
 // Typical: aspace_soft_clear / the program runs / aspace_page_state of each page.
 #include "lib/atomic.h"
 #include "mm/mm.h"
 
-// Mark the filled slots of [lo, hi), private memory, and take the right to write from their entries.
+// Mark the filled slots of [lo, hi), and take the right to write from the entries.
 static void
 soft_clear_range(struct aspace *as, vaddr_t lo, vaddr_t hi, struct shootdown *sd)
 {
-  for(; (lo = anon_next(as, lo, hi)) < hi; lo = stretch_end(lo)) {
+  for(; (lo = aspace_next(as, lo, hi)) < hi; lo = stretch_end(lo)) {
     vaddr_t end = min(hi, stretch_end(lo));
     struct spinlock *lock = aspace_slot_lock(as, lo);
 
     spin_acquire(lock);
     anon_mark_clean(as, lo, end);
-    pmap_narrow(sd, lo, end, PROT_R | PROT_X);
+    pmap_forget_stores(sd, lo, end);
     spin_release(lock);
     thread_relax();
   }
@@ -33,8 +33,6 @@ aspace_soft_clear(struct aspace *as)
   rw_write(&as->lock);
   shootdown_begin(&sd, as->pmap);
   for(struct region *r = region_find_from(as, 0); r; r = region_next(r)) {
-    if(r->flags & REGION_SHARED)
-      continue;
     r->flags |= REGION_CLEAN;
     soft_clear_range(as, r->start, r->end, &sd);
   }
@@ -76,7 +74,7 @@ state_page(struct aspace *as, struct region *r, vaddr_t va, struct page_state *s
   spin_acquire(lock);
   pg = anon_get(as, va);
   st->anon = pg != 0;
-  st->soft_dirty = (r->flags & REGION_SHARED) || !(pg ? anon_is_clean(as, va) : r->flags & REGION_CLEAN);
+  st->soft_dirty = pg ? !anon_is_clean(as, va) : !(r->flags & REGION_CLEAN) || pmap_stored(as->pmap, va);
   if(pg == 0)
     pg = pmap_peek(as->pmap, va, 0, 0);
   st->used = pmap_young(as->pmap, va);

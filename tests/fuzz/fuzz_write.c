@@ -181,15 +181,10 @@ edit(const unsigned char *e)
   unsigned width = 1u << e[1] % 3;
   unsigned char *p = place(e[0], e[2] | e[3] << 8);
 
-  if(p + width <= disk.bytes + size)
-    memcpy(p, e + 4, width);
-}
-
-static void
-fresh(void)
-{
-  fake_disk_init(&disk, "vda", size);
-  memcpy(disk.bytes, base_image, size);
+  if(p + width > disk.bytes + size)
+    return;
+  memcpy(p, e + 4, width);
+  fake_disk_changes(&disk, p - disk.bytes, width);
 }
 
 // Blocks that inodes name: of directories, and of pointers.
@@ -227,12 +222,13 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
     vfs_init();
     ext3_init();
     find_meta();
-    fresh();
+    fake_disk_init(&disk, "vda", size);
+    memcpy(disk.bytes, base_image, size);
     use(0);
     settle();
     baseline = fake_frames_free();
   }
-  fresh();
+  fake_disk_reset(&disk, base_image);
   disk.later = order & 1;
   for(int i = 0; n >= EDIT && i < EDITS_MAX; n -= EDIT, data += EDIT, i++)
     edit(data);

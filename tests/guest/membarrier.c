@@ -223,6 +223,7 @@ __asm__(".text\n"
         "  ret\n");
 
 static volatile int spins;
+static volatile bool spun; // it spins no more
 static _Atomic int spinner_cpu = -1;
 
 static void *
@@ -238,6 +239,7 @@ spin(void *arg)
     spinner_cpu = area.cpu_id;
     spins++;
   }
+  spun = true;
   syscall(SYS_rseq, &area, 32, 1, 0x53053053);
   return 0;
 }
@@ -260,7 +262,8 @@ break_off(unsigned flags)
     expect(spins > before);
   }
   stop = true;
-  membarrier(RSEQ, 0, 0);
+  while(!spun) // it may just have looked at `stop`, and begin once more
+    membarrier(RSEQ, 0, 0);
   pthread_join(t, 0);
 }
 

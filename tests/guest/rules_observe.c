@@ -184,6 +184,52 @@ TEST(soft_dirty) // H04
   expect(pagemap(q + PAGE) & SOFT); // moved: dirty at the new place
 }
 
+// Stores through one mapping of a file are that mapping's, whoever else stores to the page, and also after it was written out.
+TEST(soft_dirty_of_shared_memory) // H04
+{
+  int fd = temp_pages(16);
+  char *p = file_at(fd, 16 * PAGE, RW, MAP_SHARED), *other = file_at(fd, 16 * PAGE, RW, MAP_SHARED);
+  char *a = mmap(0, 4 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0), *q;
+  int status;
+
+  memset(p, 1, 16 * PAGE);
+  memset(a, 1, 4 * PAGE);
+  if(!(pagemap(p) & SOFT) && !here())
+    skip("this Linux keeps no soft-dirty bits");
+  expect((pagemap(p) & SOFT) && (pagemap(a) & SOFT));
+  clear_refs("4");
+  for(int i = 0; i < 16; i++)
+    expect(!(pagemap(p + i * PAGE) & SOFT));
+  expect(!(pagemap(a) & SOFT));
+  expect(p[5 * PAGE] == 1 && p[6 * PAGE] == 1); // read, with dirty neighbours
+  p[2 * PAGE] = 2;
+  a[PAGE] = 2;
+  other[7 * PAGE] = 7;
+  need(pwrite(fd, "x", 1, 8 * PAGE) == 1 && read(open("/dev/zero", O_RDONLY), p + 9 * PAGE, 10) == 10);
+  for(int i = 0; i < 16; i++)
+    expect_eq((pagemap(p + i * PAGE) & SOFT) != 0, i == 2 || i == 9);
+  expect((pagemap(a + PAGE) & SOFT) && !(pagemap(a) & SOFT));
+  need(mprotect(p, 16 * PAGE, PROT_READ) == 0);
+  expect((pagemap(p + 2 * PAGE) & SOFT) && !(pagemap(p + 3 * PAGE) & SOFT));
+  need(mprotect(p, 16 * PAGE, RW) == 0 && msync(p, 16 * PAGE, MS_SYNC) == 0);
+  expect((pagemap(p + 2 * PAGE) & SOFT) && !(pagemap(p + 3 * PAGE) & SOFT));
+  clear_refs("4");
+  expect(!(pagemap(p + 2 * PAGE) & SOFT));
+  p[3 * PAGE] = 3;
+  expect((pagemap(p + 3 * PAGE) & SOFT) && !(pagemap(p + 2 * PAGE) & SOFT));
+  if(fork() == 0) {
+    p[4 * PAGE] = 4;
+    expect(pagemap(p + 4 * PAGE) & SOFT);
+    _exit(t_failures != 0);
+  }
+  wait(&status);
+  expect_eq(status, 0);
+  expect(p[4 * PAGE] == 4 && !(pagemap(p + 4 * PAGE) & SOFT)); // not this one's store
+  q = mremap(p, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, map(4 * PAGE));
+  need(q != MAP_FAILED && q[PAGE] == 1);
+  expect(pagemap(q + PAGE) & SOFT); // moved: dirty at the new place
+}
+
 static char *volatile counter_page;
 static volatile bool stop_counting;
 

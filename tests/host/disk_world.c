@@ -90,6 +90,8 @@ image_make(struct image *im, const char *name, const char *options, const char *
   return im->bytes != 0;
 }
 
+static struct image *loaded; // what the disk held at its start; 0: something else
+
 bool
 disk_format(const char *name, const char *options, const char *size)
 {
@@ -100,9 +102,14 @@ disk_format(const char *name, const char *options, const char *size)
     test_fail(__FILE__, __LINE__, "no image %s: these tests need mke2fs, debugfs and e2fsck (e2fsprogs)", name);
     return false;
   }
-  fake_disk_init(&disk, "vda", im->size);
+  if(im == loaded) {
+    fake_disk_reset(&disk, im->bytes);
+  } else {
+    fake_disk_init(&disk, "vda", im->size);
+    memcpy(disk.bytes, im->bytes, im->size);
+    loaded = im;
+  }
   disk.later = threads;
-  memcpy(disk.bytes, im->bytes, im->size);
   return true;
 }
 
@@ -186,6 +193,7 @@ disk_load(const char *path)
   fake_disk_init(&disk, "vda", size);
   disk.later = threads;
   memcpy(disk.bytes, p, size);
+  loaded = 0;
   host_unmap(p, size);
 }
 

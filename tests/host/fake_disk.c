@@ -88,6 +88,13 @@ fake_disk_record(struct fake_disk *d)
 
 // ---- requests
 
+void
+fake_disk_changes(struct fake_disk *d, uint64_t at, uint64_t n)
+{
+  for(uint64_t i = at / PAGE_SIZE; n > 0 && i <= (at + n - 1) / PAGE_SIZE; i++)
+    d->changed[i] = 1;
+}
+
 static void
 job_move(struct fake_disk *d, struct blkreq *r)
 {
@@ -97,6 +104,8 @@ job_move(struct fake_disk *d, struct blkreq *r)
     void *mem = (void *)(direct_map + r->seg[i].pa);
 
     memcpy(r->op == BLK_READ ? mem : at, r->op == BLK_READ ? (void *)at : mem, r->seg[i].len);
+    if(r->op == BLK_WRITE)
+      fake_disk_changes(d, at - d->bytes, r->seg[i].len);
   }
 }
 
@@ -205,6 +214,28 @@ fake_disk_thread(bool run)
     fake_join(task);
 }
 
+static void
+set_plain(struct fake_disk *d)
+{
+  record_forget(d);
+  d->recording = d->later = d->ignore_flush = false;
+  d->requests = d->fail_for = 0;
+  d->submitted = 0;
+  d->tamper = 0;
+  d->seed = 1;
+}
+
+void
+fake_disk_reset(struct fake_disk *d, const void *image)
+{
+  for(uint64_t i = 0; i * PAGE_SIZE < d->size; i++)
+    if(d->changed[i])
+      memcpy(d->bytes + i * PAGE_SIZE, (const char *)image + i * PAGE_SIZE,
+             min(d->size - i * PAGE_SIZE, (uint64_t)PAGE_SIZE));
+  memset(d->changed, 0, d->size / PAGE_SIZE + 1);
+  set_plain(d);
+}
+
 void
 fake_disk_init(struct fake_disk *d, const char *name, uint64_t size)
 {
@@ -213,14 +244,11 @@ fake_disk_init(struct fake_disk *d, const char *name, uint64_t size)
 
   free(d->bytes);
   d->bytes = calloc(1, size);
+  free(d->changed);
+  d->changed = calloc(size / PAGE_SIZE + 1, 1);
   d->size = size;
   d->dev.sectors = size / BLK_SECTOR;
-  record_forget(d);
-  d->recording = d->later = d->ignore_flush = false;
-  d->requests = d->fail_for = 0;
-  d->submitted = 0;
-  d->tamper = 0;
-  d->seed = 1;
+  set_plain(d);
   if(known)
     return;
   list_init(&d->pending);

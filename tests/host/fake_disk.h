@@ -24,6 +24,7 @@ struct fake_disk {
   struct blkdev dev;
   unsigned char *bytes; // what a read sees now
   uint64_t size;
+  unsigned char *changed; // for each page: was it written since fake_disk_init or fake_disk_reset
   bool later;        // requests end when somebody waits, in random order (FAKE_PTHREADS: on a thread of the disk's own)
   bool ignore_flush; // control: flushes end well and do nothing
   unsigned seed;
@@ -42,9 +43,13 @@ struct fake_disk {
   struct list all;
 };
 void fake_disk_init(struct fake_disk *d, const char *name, uint64_t size); // made once; later calls reset it
-void fake_disk_record(struct fake_disk *d);                                // forget what was, begin here
-bool fake_disks_idle(void);                                                // for fake_idle: end what is under way
-void fake_disk_thread(bool run); // FAKE_PTHREADS: start or end the thread that ends requests
+// As fake_disk_init, but the contents are `image` again, of the same size as what they were at the start: only what was changed
+// is copied. Who changes `bytes` directly says so.
+void fake_disk_reset(struct fake_disk *d, const void *image);
+void fake_disk_changes(struct fake_disk *d, uint64_t at, uint64_t n);
+void fake_disk_record(struct fake_disk *d); // forget what was, begin here
+bool fake_disks_idle(void);                 // for fake_idle: end what is under way
+void fake_disk_thread(bool run);            // FAKE_PTHREADS: start or end the thread that ends requests
 
 enum crash_how {
   CRASH_ALL,  // everything asked for is there

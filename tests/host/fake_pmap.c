@@ -14,7 +14,7 @@ enum { PER_TABLE = 512 };
 struct entry {
   struct page *pg; // what the kernel entered
   int prot;
-  bool dirty, used;
+  bool dirty, used, stored;
   struct page *tlb; // what a CPU may use
   int tlb_prot;
 };
@@ -243,29 +243,56 @@ one_stretch(vaddr_t lo, vaddr_t hi)
     panic("[%#lx,%#lx) is more than a stretch", lo, hi);
 }
 
-void
-pmap_narrow(struct shootdown *sd, vaddr_t lo, vaddr_t hi, int prot)
+static void
+narrow(struct shootdown *sd, vaddr_t lo, vaddr_t hi, int prot, bool forget)
 {
   struct pmap *pm = sd->pm;
 
-  if(prot == PROT_N) {
-    pmap_remove(sd, lo, hi);
-    return;
-  }
   one_stretch(lo, hi);
   pthread_mutex_lock(&pm->mutex);
   for(vaddr_t va = lo; va < hi && table_find(pm, lo); va += PAGE_SIZE) {
     struct entry *e = entry_of(pm, va);
 
     forget_some(pm, va);
+    if((e->prot & PROT_W) && !(prot & PROT_W)) {
+      e->dirty = false;
+      e->stored = true;
+    }
+    e->stored &= !forget;
     if(e->pg == 0 || (e->prot & ~prot) == 0)
       continue;
-    if((e->prot & PROT_W) && !(prot & PROT_W))
-      e->dirty = false;
     e->prot &= prot;
     raise_pending(sd, va);
   }
   pthread_mutex_unlock(&pm->mutex);
+}
+
+void
+pmap_narrow(struct shootdown *sd, vaddr_t lo, vaddr_t hi, int prot)
+{
+  if(prot == PROT_N)
+    pmap_remove(sd, lo, hi);
+  else
+    narrow(sd, lo, hi, prot, false);
+}
+
+void
+pmap_forget_stores(struct shootdown *sd, vaddr_t lo, vaddr_t hi)
+{
+  narrow(sd, lo, hi, PROT_R | PROT_X, true);
+}
+
+bool
+pmap_stored(struct pmap *pm, vaddr_t va)
+{
+  struct entry *e;
+  bool stored;
+
+  pthread_mutex_lock(&pm->mutex);
+  e = entry_of(pm, va);
+  stored = e && e->pg && (e->stored || (e->prot & PROT_W));
+  pthread_mutex_unlock(&pm->mutex);
+  return stored;
 }
 
 void
@@ -282,7 +309,7 @@ pmap_remove(struct shootdown *sd, vaddr_t lo, vaddr_t hi)
       continue;
     e->pg = 0;
     e->prot = 0;
-    e->dirty = e->used = false;
+    e->dirty = e->used = e->stored = false;
     table_find(pm, va)->n--;
     pm->entries--;
     raise_pending(sd, va);

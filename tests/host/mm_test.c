@@ -782,6 +782,37 @@ TEST(stores_are_noticed)
   soft_dirty_round(true);
 }
 
+TEST(stores_to_shared_memory_are_noticed)
+{
+  struct aspace *as = begin();
+  struct mobj *obj = shm_create(32 * PAGE_SIZE, true);
+  vaddr_t other = AT + STRETCH;
+  int n = 7;
+
+  expect_eq(map_at(as, AT, 32, RW, REGION_SHARED, obj), 0);
+  expect_eq(map_at(as, other, 32, RW, REGION_SHARED, obj), 0);
+  for(int i = 0; i < 32; i++)
+    expect_eq(poke(as, AT + i * PAGE_SIZE, i), 0);
+  expect(soft(as, AT) && soft(as, other));
+  aspace_soft_clear(as);
+  for(int i = 0; i < 32; i++)
+    expect(!soft(as, AT + i * PAGE_SIZE) && !soft(as, other + i * PAGE_SIZE));
+  expect_eq(peek(as, AT), 0); // enters its neighbours, dirty as they are, read-only
+  expect_eq(poke(as, AT + 2 * PAGE_SIZE, 1), 0);
+  expect_eq(poke(as, other + 3 * PAGE_SIZE, 1), 0);
+  expect_eq(copyout(as, AT + 5 * PAGE_SIZE, &n, 1, 0), 0);
+  expect_eq(aspace_protect(as, AT, AT + 32 * PAGE_SIZE, PROT_R, false), 0);
+  for(int i = 0; i < 32; i++) {
+    expect_eq(soft(as, AT + i * PAGE_SIZE), i == 2 || i == 5);
+    expect_eq(soft(as, other + i * PAGE_SIZE), i == 3);
+  }
+  aspace_soft_clear(as);
+  expect(!soft(as, AT + 2 * PAGE_SIZE) && !soft(as, other + 3 * PAGE_SIZE));
+  end(as);
+  mobj_put(obj);
+  no_leak();
+}
+
 TEST(neighbours_come_as_old)
 {
   struct aspace *as = begin();

@@ -200,9 +200,9 @@ pmap_try_replace(struct pmap *pm, vaddr_t va, struct page *pg, int prot)
   return true;
 }
 
-// Take rights from one entry: true if that changed it.
+// Take rights from one entry, and the software's marks in `forget`: true if that changed the rights.
 static bool
-entry_narrow(uint64_t *at, int prot)
+entry_narrow(uint64_t *at, int prot, uint64_t forget)
 {
   uint64_t old = atomic_get(at);
   bool changed = false;
@@ -210,9 +210,11 @@ entry_narrow(uint64_t *at, int prot)
   if(!(old & PTE_P))
     return false;
   if((old & PTE_W) && !(prot & PROT_W)) {
+    atomic_or(at, PTE_STORED);
     atomic_and(at, ~(PTE_W | PTE_D)); // clean and writable never stand together (I2)
     changed = true;
   }
+  atomic_and(at, ~forget);
   if(!(old & PTE_NX) && !(prot & PROT_X)) {
     atomic_or(at, PTE_NX);
     changed = true;
@@ -220,26 +222,37 @@ entry_narrow(uint64_t *at, int prot)
   return changed;
 }
 
-void
-pmap_narrow(struct shootdown *sd, vaddr_t lo, vaddr_t hi, int prot)
+static void
+narrow(struct shootdown *sd, vaddr_t lo, vaddr_t hi, int prot, uint64_t forget)
 {
   uint64_t *leaf = leaf_find(sd->pm, lo);
   vaddr_t first = hi, last = lo;
 
-  if(prot == PROT_N) {
-    pmap_remove(sd, lo, hi);
-    return;
-  }
   if(leaf == 0 || table_page(leaf)->idx == 0)
     return;
   for(vaddr_t va = lo; va < hi; va += PAGE_SIZE) {
-    if(!entry_narrow(&leaf[table_slot(va, 1)], prot))
+    if(!entry_narrow(&leaf[table_slot(va, 1)], prot, forget))
       continue;
     first = min(first, va);
     last = va + PAGE_SIZE;
   }
   if(first < last)
     tlb_raise(sd, first, last);
+}
+
+void
+pmap_narrow(struct shootdown *sd, vaddr_t lo, vaddr_t hi, int prot)
+{
+  if(prot == PROT_N)
+    pmap_remove(sd, lo, hi);
+  else
+    narrow(sd, lo, hi, prot, 0);
+}
+
+void
+pmap_forget_stores(struct shootdown *sd, vaddr_t lo, vaddr_t hi)
+{
+  narrow(sd, lo, hi, PROT_R | PROT_X, PTE_STORED);
 }
 
 void
@@ -282,6 +295,14 @@ pmap_young(struct pmap *pm, vaddr_t va)
   uint64_t *leaf = leaf_find(pm, va);
 
   return leaf && (atomic_get(&leaf[table_slot(va, 1)]) & PTE_A);
+}
+
+bool
+pmap_stored(struct pmap *pm, vaddr_t va)
+{
+  uint64_t *leaf = leaf_find(pm, va);
+
+  return leaf && (atomic_get(&leaf[table_slot(va, 1)]) & (PTE_W | PTE_STORED));
 }
 
 struct page *

@@ -82,7 +82,7 @@
 #define PTE_LARGE    0x80 // in the second and third level: a 1 GiB or 2 MiB page
 #define PTE_PAT      0x80 // in the last level
 #define PTE_G        0x100
-#define PTE_SOFT0    0x200
+#define PTE_STORED   0x200 // software: there was the right to write, though it may be gone again
 #define PTE_SOFT1    0x400
 #define PTE_SOFT2    0x800
 #define PTE_ADDR     0x000ffffffffff000
