@@ -1,4 +1,4 @@
-// procinfo.c -- what /proc says about one process, in the form of Linux: ps, top, pidof and debuggers read it.
+// procinfo.c -- what /proc says about one process or thread, in the form of Linux: ps, top, pidof and debuggers read it.
 // Fills procfs_hooks. Figures of a process that runs are a snapshot; one that ended while we looked is -ESRCH.
 // Must not know: how procfs shows a table as a tree.
 #include "core/print.h"
@@ -11,7 +11,7 @@
 enum { CLOCK_TICKS = 100, PAGE_KIB = PAGE_SIZE / 1024, TTY_CONSOLE = 5 << 8 | 1 };
 #define TICK (NSEC / CLOCK_TICKS)
 
-struct view { // one process, as the files below need it; everything copied or referenced
+struct view { // one process, or one of its threads, as the files below need it; everything copied or referenced
   struct proc *p;
   struct aspace *as; // 0: a zombie
   struct cred *cred;
@@ -38,12 +38,30 @@ state_of(struct proc *p) REQUIRES(p->lock)
   return 'S';
 }
 
+static char
+state_of_thread(struct proc *p, const struct thread *t) REQUIRES(p->lock)
+{
+  return t->state == THREAD_RUNNABLE ? 'R' : p->stopped ? 'T' : 'S';
+}
+
+// The thread of p that tid names, 0 its leader; 0: it has ended.
+static struct thread *
+thread_in(struct proc *p, int tid) REQUIRES(p->lock)
+{
+  if(tid == 0)
+    return p->leader;
+  list_for_each(it, &p->threads)
+    if(list_entry(it, struct thread, in_proc)->tid == tid)
+      return list_entry(it, struct thread, in_proc);
+  return 0;
+}
+
 static void
-view_signals(struct view *v, struct proc *p) REQUIRES(p->lock)
+view_signals(struct view *v, struct proc *p, const struct thread *t) REQUIRES(p->lock)
 {
   v->shared_pending = p->pending.set;
-  v->pending = p->leader->pending.set;
-  v->blocked = p->leader->mask;
+  v->pending = t->pending.set;
+  v->blocked = t->mask;
   if(p->sighand == 0)
     return;
   spin_acquire(&p->sighand->lock);
@@ -59,20 +77,33 @@ view_signals(struct view *v, struct proc *p) REQUIRES(p->lock)
 }
 
 static void
+view_add(struct view *v, const struct thread *t)
+{
+  v->minflt += t->minflt;
+  v->majflt += t->majflt;
+  v->nvcsw += t->nvcsw;
+  v->nivcsw += t->nivcsw;
+}
+
+// All threads together, those that have ended too.
+static void
 view_threads(struct view *v, struct proc *p) REQUIRES(p->lock)
 {
   v->minflt = p->minflt;
   v->majflt = p->majflt;
   v->nvcsw = p->nvcsw;
   v->nivcsw = p->nivcsw;
-  list_for_each(it, &p->threads) {
-    struct thread *t = list_entry(it, struct thread, in_proc);
+  list_for_each(it, &p->threads)
+    view_add(v, list_entry(it, struct thread, in_proc));
+}
 
-    v->minflt += t->minflt;
-    v->majflt += t->majflt;
-    v->nvcsw += t->nvcsw;
-    v->nivcsw += t->nivcsw;
-  }
+static void
+view_thread(struct view *v, struct proc *p, const struct thread *t) REQUIRES(p->lock)
+{
+  v->state = state_of_thread(p, t);
+  v->times.user = t->user_ns;
+  v->times.system = t->system_ns;
+  view_add(v, t);
 }
 
 static void
@@ -86,11 +117,12 @@ view_put(struct view *v)
     proc_put(v->p);
 }
 
-// 0, and v must go to view_put; -ESRCH.
+// Of the process, or with a tid of that thread of it. 0, and v must go to view_put; -ESRCH.
 static int
-view_get(int pid, struct view *v)
+view_get(int pid, int tid, struct view *v)
 {
   struct proc *p = proc_find(pid);
+  struct thread *t;
 
   memset(v, 0, sizeof(*v));
   if(p == 0)
@@ -103,17 +135,22 @@ view_get(int pid, struct view *v)
   v->sid = p->sid;
   v->tty = p->tty ? TTY_CONSOLE : 0;
   spin_acquire(&p->lock);
-  if(p->leader) {
+  t = thread_in(p, tid);
+  if(t) {
     v->as = p->as ? aspace_get(p->as) : 0;
-    v->cred = cred_get(p->leader->cred);
-    memcpy(v->name, p->leader->name, sizeof(v->name));
-    v->state = state_of(p);
+    v->cred = cred_get(t->cred);
+    memcpy(v->name, t->name, sizeof(v->name));
     v->nthreads = p->nthreads;
-    v->cpu = p->leader->cpu;
-    v->affinity = p->leader->affinity;
-    v->nice = p->leader->nice;
-    view_signals(v, p);
-    view_threads(v, p);
+    v->cpu = t->cpu;
+    v->affinity = t->affinity;
+    v->nice = t->nice;
+    view_signals(v, p, t);
+    if(tid) {
+      view_thread(v, p, t);
+    } else {
+      v->state = state_of(p);
+      view_threads(v, p);
+    }
   }
   spin_release(&p->lock);
   spin_release(&proclist_lock);
@@ -126,15 +163,15 @@ view_get(int pid, struct view *v)
 // ---- stat, statm, status
 
 static int
-show_stat(struct textbuf *t, int pid)
+show_stat(struct textbuf *t, int pid, int tid)
 {
   enum { PRIORITY = 20 };
   struct view v;
-  int e = view_get(pid, &v);
+  int e = view_get(pid, tid, &v);
 
   if(e)
     return e;
-  text(t, "%d (%s) %c %d %d %d %d -1 0 ", pid, v.name, v.state, v.ppid, v.pgid, v.sid, v.tty);
+  text(t, "%d (%s) %c %d %d %d %d -1 0 ", tid ? tid : pid, v.name, v.state, v.ppid, v.pgid, v.sid, v.tty);
   text(t, "%lu %lu %lu %lu ", v.minflt, v.p->cminflt, v.majflt, v.p->cmajflt);
   text(t, "%lu %lu %lu %lu ", v.times.user / TICK, v.times.system / TICK, v.times.cuser / TICK, v.times.csystem / TICK);
   text(t, "%d %d %d 0 %lu ", PRIORITY + v.nice, v.nice, v.nthreads, v.p->start_time / TICK);
@@ -162,7 +199,7 @@ static int
 show_statm(struct textbuf *t, int pid)
 {
   struct view v;
-  int e = view_get(pid, &v);
+  int e = view_get(pid, 0, &v);
 
   if(e)
     return e;
@@ -224,15 +261,15 @@ state_name(char state)
 }
 
 static int
-show_status(struct textbuf *t, int pid)
+show_status(struct textbuf *t, int pid, int tid)
 {
   struct view v;
-  int e = view_get(pid, &v);
+  int e = view_get(pid, tid, &v);
 
   if(e)
     return e;
   text(t, "Name:\t%s\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", v.name, v.state,
-       state_name(v.state), pid, pid, v.ppid);
+       state_name(v.state), pid, tid ? tid : pid, v.ppid);
   status_ids(t, v.cred);
   if(v.as)
     status_memory(t, v.as);
@@ -257,7 +294,7 @@ show_memory(struct textbuf *t, int pid, bool env)
   struct view v;
   char buf[CHUNK];
   vaddr_t lo, hi;
-  int e = view_get(pid, &v);
+  int e = view_get(pid, 0, &v);
 
   if(e)
     return e;
@@ -289,10 +326,10 @@ show_environ(struct textbuf *t, int pid)
 }
 
 static int
-show_comm(struct textbuf *t, int pid)
+show_comm(struct textbuf *t, int pid, int tid)
 {
   struct view v;
-  int e = view_get(pid, &v);
+  int e = view_get(pid, tid, &v);
 
   if(e)
     return e;
@@ -302,20 +339,24 @@ show_comm(struct textbuf *t, int pid)
 }
 
 static int
-store_comm(int pid, const char *s, size_t n)
+store_comm(int pid, int tid, const char *s, size_t n)
 {
   struct proc *p = current_proc();
+  struct thread *t;
 
   if(p->pid != pid)
     return -EINVAL;
   if(n && s[n - 1] == '\n')
     n--;
   spin_acquire(&p->lock);
-  n = min(n, sizeof(p->leader->name) - 1);
-  memset(p->leader->name, 0, sizeof(p->leader->name));
-  memcpy(p->leader->name, s, n);
+  t = thread_in(p, tid);
+  if(t) {
+    n = min(n, sizeof(t->name) - 1);
+    memset(t->name, 0, sizeof(t->name));
+    memcpy(t->name, s, n);
+  }
   spin_release(&p->lock);
-  return 0;
+  return t ? 0 : -ESRCH;
 }
 
 static int
@@ -477,7 +518,7 @@ proc_show_all(void)
   for(int pid = 0; (p = proc_next(pid)) != 0; pid = p->pid, proc_put(p)) {
     struct view v;
 
-    if(view_get(p->pid, &v) != 0)
+    if(view_get(p->pid, 0, &v) != 0)
       continue;
     print("%5d %5d %c %7d %8lu %s\n", p->pid, v.ppid, v.state, v.nthreads, v.as ? aspace_rss(v.as) * PAGE_KIB : 0,
           v.name);
@@ -493,11 +534,11 @@ static const struct proc_file files[] = {
     {.name = "pagemap", .mode = READ_OWN, .read = pagemap_read},
     {.name = "clear_refs", .mode = WRITE_ONLY, .store = clear_refs_store},
     {.name = "statm", .mode = READ_ALL, .show = show_statm},
-    {.name = "status", .mode = READ_ALL, .show = show_status},
-    {.name = "stat", .mode = READ_ALL, .show = show_stat},
+    {.name = "status", .mode = READ_ALL, .show_thread = show_status},
+    {.name = "stat", .mode = READ_ALL, .show_thread = show_stat},
     {.name = "cmdline", .mode = READ_ALL, .show = show_cmdline},
     {.name = "environ", .mode = READ_OWN, .show = show_environ},
-    {.name = "comm", .mode = WRITE_OWN, .show = show_comm, .store = store_comm},
+    {.name = "comm", .mode = WRITE_OWN, .show_thread = show_comm, .store_thread = store_comm},
     {.name = "limits", .mode = READ_ALL, .show = show_limits},
     {.name = "oom_score_adj", .mode = WRITE_OWN, .show = show_oom_adj, .store = store_oom_adj},
     {.name = "mounts", .mode = READ_ALL, .show = sysinfo_mounts},

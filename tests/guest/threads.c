@@ -453,6 +453,95 @@ nothing(void *arg)
   return arg;
 }
 
+static _Atomic int spinner_tid, sleeper_tid, shown;
+
+static void *
+spin_until_shown(void *arg)
+{
+  spinner_tid = syscall(SYS_gettid);
+  while(!shown)
+    ;
+  return 0;
+}
+
+static void *
+sleep_until_shown(void *arg)
+{
+  sleeper_tid = syscall(SYS_gettid);
+  while(!shown)
+    usleep(500000);
+  return 0;
+}
+
+// A line of /proc/self/task/TID/NAME that begins with `key`, without it and its white space.
+static const char *
+task_line(int tid, const char *name, const char *key)
+{
+  static char line[512];
+  char path[80];
+  FILE *f;
+
+  snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, name);
+  f = fopen(path, "r");
+  need(f != 0);
+  while(fgets(line, sizeof(line), f))
+    if(strncmp(line, key, strlen(key)) == 0) {
+      fclose(f);
+      line[strcspn(line, "\n")] = 0;
+      return line + strlen(key) + strspn(line + strlen(key), " \t");
+    }
+  fclose(f);
+  return "";
+}
+
+// The ticks of user time of one thread.
+static long
+task_ticks(int tid)
+{
+  const char *s = task_line(tid, "stat", "");
+  long ticks = -1;
+
+  s = strrchr(s, ')');
+  need(s && sscanf(s + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld", &ticks) == 1);
+  return ticks;
+}
+
+TEST(proc_tells_of_each_thread)
+{
+  char path[80], want[80], mine[32];
+  pthread_t spinner, sleeper;
+  long ticks;
+
+  strcpy(mine, task_line(getpid(), "comm", ""));
+  need(pthread_create(&spinner, 0, spin_until_shown, 0) == 0 && pthread_create(&sleeper, 0, sleep_until_shown, 0) == 0);
+  while(!spinner_tid || !sleeper_tid)
+    usleep(1000);
+  expect_eq(pthread_setname_np(spinner, "spinner"), 0); // writes to its comm
+  expect(strcmp(task_line(spinner_tid, "comm", ""), "spinner") == 0);
+  expect(strcmp(task_line(spinner_tid, "status", "Name:"), "spinner") == 0);
+  expect(strcmp(task_line(getpid(), "comm", ""), mine) == 0);
+  expect(strcmp(task_line(sleeper_tid, "comm", ""), mine) == 0); // from who made it
+  snprintf(want, sizeof(want), "%d (spinner) R", spinner_tid);
+  expect(strncmp(task_line(spinner_tid, "stat", ""), want, strlen(want)) == 0);
+  snprintf(want, sizeof(want), "%d", sleeper_tid);
+  expect(strcmp(task_line(sleeper_tid, "status", "Pid:"), want) == 0);
+  snprintf(want, sizeof(want), "%d", getpid());
+  expect(strcmp(task_line(sleeper_tid, "status", "Tgid:"), want) == 0);
+  for(int i = 0; i < 2000 && *task_line(sleeper_tid, "status", "State:") != 'S'; i++)
+    usleep(1000);
+  expect(*task_line(sleeper_tid, "status", "State:") == 'S');
+  ticks = task_ticks(spinner_tid);
+  for(int i = 0; i < 10000 && task_ticks(spinner_tid) < ticks + 3; i++)
+    usleep(1000);
+  expect(task_ticks(spinner_tid) >= ticks + 3);
+  expect(task_ticks(sleeper_tid) < task_ticks(spinner_tid));
+  shown = true;
+  pthread_join(spinner, 0);
+  pthread_join(sleeper, 0);
+  snprintf(path, sizeof(path), "/proc/self/task/%d/stat", spinner_tid);
+  expect(open(path, O_RDONLY) < 0);
+}
+
 TEST(many_threads_come_and_go)
 {
   for(int round = 0; round < 200; round++) {

@@ -385,13 +385,17 @@ proc_open(struct file *f)
 static int
 node_show(const struct proc_node *n, struct textbuf *t)
 {
-  return n->file->number ? number_show(n->file->number, t) : n->file->show(t, n->pid);
+  if(n->file->number)
+    return number_show(n->file->number, t);
+  return n->file->show_thread ? n->file->show_thread(t, n->pid, n->tid) : n->file->show(t, n->pid);
 }
 
 static int
 node_store(const struct proc_node *n, const char *s, size_t len)
 {
-  if(n->file->number == 0)
+  if(n->file->store_thread)
+    return n->file->store_thread(n->pid, n->tid, s, len);
+  if(n->file->store)
     return n->file->store(n->pid, s, len);
   return procfs_hooks.may_set() ? number_store(n->file->number, s, len) : -EPERM;
 }
@@ -450,7 +454,7 @@ proc_read(struct file *f, struct uio *u, uint64_t *pos)
 
   if(n->file->read)
     return n->file->read(n->pid, u, pos);
-  if(n->file->show == 0 && n->file->number == 0)
+  if(n->file->show == 0 && n->file->show_thread == 0 && n->file->number == 0)
     return -EINVAL;
   sleep_acquire_nested(&o->lock);
   r = proc_read_locked(o, n, u, pos);
@@ -466,7 +470,7 @@ proc_write(struct file *f, struct uio *u, uint64_t *pos)
   size_t len;
   int err = 0;
 
-  if((n->file->store == 0 && n->file->number == 0) || u->left >= sizeof(word))
+  if((n->file->store == 0 && n->file->store_thread == 0 && n->file->number == 0) || u->left >= sizeof(word))
     return -EINVAL;
   len = uio_from(u, word, sizeof(word) - 1, &err);
   if(err)

@@ -38,6 +38,9 @@ struct proc_file {                                                        // /pr
   unsigned mode;
   int (*show)(struct textbuf *t, int pid);        // pid 0 for /proc/NAME; 0 or -ESRCH, -ENOMEM ...
   int (*store)(int pid, const char *s, size_t n); // writable ones; may be 0
+  // in place of these, of one thread below /proc/PID/task/TID; tid 0: of the process
+  int (*show_thread)(struct textbuf *t, int pid, int tid);
+  int (*store_thread)(int pid, int tid, const char *s, size_t n);
   // not text: any part of it, read where it is asked for
   int64_t (*read)(int pid, struct uio *u, uint64_t *pos);
   int (*link)(int pid, struct dentry **out);         // a magic link instead; may be 0
