@@ -167,7 +167,8 @@ static const char *const upward[] = {"/",
                                      "root/dev"};
 
 // Root's names lie where no call and no thread ever writes: half a name (a zero behind its second byte from an rseq area or
-// another thread) would be one of the machine's.
+// another thread) would be one of the machine's. They lead into a folder where nobody else may go, or somebody could put a link
+// to one of the machine's files there, for root to cut.
 enum { DIRS = 2, LOCALS = sizeof(local) / sizeof(local[0]), MOUNTS = 3, NAME = 256 };
 static char rooted[DIRS][LOCALS][NAME], mounts[MOUNTS][NAME];
 
@@ -175,11 +176,11 @@ void
 names_of_root(int slot)
 {
   for(int i = 0; i < LOCALS; i++) {
-    snprintf(rooted[0][i], NAME, "%s/w%d/%s", disk_dir, slot, local[i]);
-    snprintf(rooted[1][i], NAME, "%s/w%d/%s", mem_dir, slot, local[i]);
+    snprintf(rooted[0][i], NAME, "%s/root/w%d/%s", disk_dir, slot, local[i]);
+    snprintf(rooted[1][i], NAME, "%s/root/w%d/%s", mem_dir, slot, local[i]);
   }
   for(int i = 0; i < MOUNTS; i++)
-    snprintf(mounts[i], NAME, "%s/w%d/mnt%d", mem_dir, slot, i);
+    snprintf(mounts[i], NAME, "%s/root/w%d/mnt%d", mem_dir, slot, i);
 }
 
 static uint64_t

@@ -87,7 +87,10 @@ folder(struct ctx *c, const char *dir)
 {
   char path[256];
 
-  snprintf(path, sizeof(path), "%s/w%d", dir, (int)(c->slot - board->slot));
+  snprintf(path, sizeof(path), "%s/root", dir);
+  if(c->root)
+    mkdir(path, 0700);
+  snprintf(path, sizeof(path), "%s%s/w%d", dir, c->root ? "/root" : "", (int)(c->slot - board->slot));
   mkdir(path, 0777);
   if(chdir(path) == 0)
     names_make(c);
