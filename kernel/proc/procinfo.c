@@ -221,8 +221,9 @@ kib(struct textbuf *t, const char *name, uint64_t pages)
 static void
 status_memory(struct textbuf *t, struct aspace *as)
 {
-  uint64_t rss = aspace_rss(as), anon = min(rss, atomic_get_relaxed(&as->nanon));
+  uint64_t shmem = procmaps_shmem(as), rss = aspace_rss(as), anon = min(rss, atomic_get_relaxed(&as->nanon));
 
+  shmem = min(shmem, rss - anon); // they were not counted at one moment
   kib(t, "VmPeak:", max(as->peak_pages, as->total_pages));
   kib(t, "VmSize:", as->total_pages);
   kib(t, "VmLck:", as->locked_pages);
@@ -230,8 +231,8 @@ status_memory(struct textbuf *t, struct aspace *as)
   kib(t, "VmHWM:", max(as->peak_rss, rss));
   kib(t, "VmRSS:", rss);
   kib(t, "RssAnon:", anon);
-  kib(t, "RssFile:", rss - anon);
-  kib(t, "RssShmem:", 0);
+  kib(t, "RssFile:", rss - anon - shmem);
+  kib(t, "RssShmem:", shmem);
   kib(t, "VmData:", as->data_pages);
   kib(t, "VmStk:", as->stack_pages);
   kib(t, "VmPTE:", pmap_tables(as->pmap));

@@ -38,10 +38,16 @@ count_page(struct usage *u, const struct page_state *st, bool shmem)
     *(st->dirty ? &u->private_dirty : &u->private_clean) += 1;
 }
 
+static bool
+is_shmem(const struct region *r)
+{
+  return r->obj && r->obj->ops->fill == shm_fill;
+}
+
 static void
 count_region(struct aspace *as, struct region *r, struct usage *u) REQUIRES_READ(as->lock)
 {
-  bool shmem = r->obj && r->obj->ops->fill == shm_fill;
+  bool shmem = is_shmem(r);
   uint64_t before = u->pss;
   struct page_state st;
 
@@ -53,6 +59,26 @@ count_region(struct aspace *as, struct region *r, struct usage *u) REQUIRES_READ
   }
   if(r->flags & REGION_LOCKED)
     u->locked += u->pss - before;
+}
+
+uint64_t
+procmaps_shmem(struct aspace *as)
+{
+  uint64_t n = 0;
+
+  rw_read(&as->lock);
+  for(struct region *r = region_find_from(as, 0); r; r = region_next(r))
+    for(vaddr_t va = pmap_next(as->pmap, r->start, r->end); is_shmem(r) && va < r->end;
+        va = pmap_next(as->pmap, va + PAGE_SIZE, r->end)) {
+      struct spinlock *lock = aspace_slot_lock(as, va);
+
+      spin_acquire(lock);
+      n += pmap_peek(as->pmap, va, 0, 0) != 0 && anon_get(as, va) == 0;
+      spin_release(lock);
+      thread_relax();
+    }
+  rw_read_release(&as->lock);
+  return n;
 }
 
 // The first region that ends above `at`: false if there is none.
