@@ -550,6 +550,7 @@ int sysinfo_mounts(struct textbuf *t, int pid);   // sysinfo.c
 int sysinfo_mountinfo(struct textbuf *t, int pid);
 int procmaps_smaps(struct textbuf *t, int pid);
 int procmaps_rollup(struct textbuf *t, int pid);
+int64_t kpageflags_read(int pid, struct uio *u, uint64_t *pos); // kpage.c
 uint64_t procmaps_shmem(struct aspace *as); // entries of shared memory and of files in memory; may sleep on as.lock
 int64_t pagemap_read(int pid, struct uio *u, uint64_t *pos); // pagemap.c
 int clear_refs_store(int pid, const char *s, size_t n);

@@ -427,11 +427,12 @@ static const struct proc_number background_bytes = {&balance_settings.background
 static const struct proc_number dirty_expire = {&writeback_settings.expire, 0, INT32_MAX, 0, balance_kick};
 static const struct proc_number dirty_writeback = {&writeback_settings.interval, 0, INT32_MAX, 0, balance_kick};
 
-enum { READ_ALL = 0444, WRITE_ROOT = 0644 };
+enum { READ_ALL = 0444, READ_ROOT = 0400, WRITE_ROOT = 0644 };
 static const struct proc_file files[] = {
     {.name = "meminfo", .mode = READ_ALL, .show = show_meminfo},
     {.name = "vmstat", .mode = READ_ALL, .show = show_vmstat},
     {.name = "stat", .mode = READ_ALL, .show = show_stat},
+    {.name = "kpageflags", .mode = READ_ROOT, .read = kpageflags_read},
     {.name = "uptime", .mode = READ_ALL, .show = show_uptime},
     {.name = "loadavg", .mode = READ_ALL, .show = show_loadavg},
     {.name = "cpuinfo", .mode = READ_ALL, .show = show_cpuinfo},

@@ -299,6 +299,41 @@ TEST(referenced) // H02
   expect_eq(smaps(p, "Rss"), 64 * 4);
 }
 
+// What Linux's own test of msync looks at: the frame of a file's page is clean when it was only read, dirty after a store,
+// and clean again after msync.
+TEST(dirty_frames_in_kpageflags) // H04, Y01
+{
+  enum { DIRTY = 1 << 4, UPTODATE = 1 << 3 };
+  char name[] = "/var/tmp/kpageXXXXXX", *p;
+  int fd = mkstemp(name), flags = open("/proc/kpageflags", O_RDONLY);
+  uint64_t e, word;
+
+  need(fd >= 0);
+  unlink(name);
+  if(flags < 0)
+    skip("/proc/kpageflags is for root");
+  need(write(fd, name, sizeof(name)) > 0 && ftruncate(fd, 3 * PAGE) == 0 && fsync(fd) == 0);
+  p = file_at(fd, 3 * PAGE, RW, MAP_SHARED);
+  for(int step = 0; step < 4; step++) {
+    if(step == 1)
+      p[1] = 'x';
+    else if(step == 2)
+      need(msync(p, PAGE, MS_SYNC) == 0);
+    else if(step == 3)
+      need(pwrite(fd, "y", 1, 0) == 1);
+    need(p[0] != 0);
+    e = pagemap(p);
+    need((e & PRESENT) && (e & PFN) != 0);
+    need(pread(flags, &word, 8, (e & PFN) * 8) == 8);
+    expect(word & UPTODATE);
+    expect_eq((word & DIRTY) != 0, step % 2);
+  }
+  expect_errno(pread(flags, &word, 8, 4), EINVAL);
+  expect_errno(pread(flags, &word, 7, 0), EINVAL);
+  expect_errno(pread(flags, (void *)8, 8, 0), EFAULT);
+  expect_eq(pread(flags, &word, 8, 1l << 50), 0);
+}
+
 TEST(kinds_of_memory_in_status) // H02
 {
   static const char *const key[] = {"RssAnon", "RssFile", "RssShmem"};
