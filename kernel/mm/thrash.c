@@ -25,9 +25,9 @@ thrashing(void)
 {
   uint64_t now = clock_now(), before = atomic_swap(&last, now), clean = atomic_get(&dirty_stats.written);
 
-  if(!few_cached() || now - before > PAUSE || atomic_swap(&written, clean) != clean)
+  if(!few_cached() || now > before + PAUSE || atomic_swap(&written, clean) != clean)
     atomic_set(&since, now);
-  if(now - atomic_get(&since) < PATIENCE)
+  if(now < atomic_get(&since) + PATIENCE) // another CPU's look may be newer than ours
     return false;
   atomic_set(&since, now); // what is done about it gets its time, too
   return true;
