@@ -41,6 +41,9 @@ SESSION = [
     ("mmaptest", "./mmaptest", r"(?s)mmaptest starting\n(ok \w+\n){15,}ALL TESTS PASSED\n"),
     ("leaves_nothing", "ls | grep -E '^(ut|mmaptest.)\\.?' | grep -vE '^(usertests|mmaptest)$'", ""),
     ("int_addresses", "./pointers", "aligned positive\nmh\n"),
+    ("strings_can_be_written", "./literals", "file1\n"),
+    ("printf_of_its_own", "./ownprint", "100%\n"),
+    ("readme", "./grep ^Programs README", r"Programs in the manner of xv6's\..*\n"),
 ]
 # The disk may be there for reading only: then a copy in memory takes its place.
 PREPARE = "cd /xv6; touch .w 2>/dev/null || { cp -r /xv6 /tmp/x && mount -t tmpfs none /xv6 && cp -r /tmp/x/. /xv6; }; cd /xv6; "
@@ -73,6 +76,12 @@ def suite_compiling(report):
             shutil.copy(f"{REFUSED}/{name}.c", f"{d}/{name}")
             st, out = compile_folder(f"{d}/{name}", f"{d}/{name}.out")
             report(st == 1 and re.search(words, out) and not os.path.exists(f"{d}/{name}.out/{name}"), f"xv6/refused_{name}", f"{st}\n{out}")
+        os.makedirs(f"{d}/whole")
+        for name, text in {"cat.c": "#include \"user.h\"\nint main(void) { exit(); }\n", "main.c": "int main(void) { kernel; }\n",
+                           "README": "of a whole xv6\n", "Makefile": "OBJS=main.o\nUPROGS=\\\n\t_cat\\\n\t_none\\\n\nfs.img: mkfs $(UPROGS)\n"}.items():
+            open(f"{d}/whole/{name}", "w").write(text)
+        st, out = compile_folder(f"{d}/whole", f"{d}/whole.out")
+        report(st == 0 and sorted(os.listdir(f"{d}/whole.out")) == ["README", "cat"], "xv6/programs_of_a_whole_xv6", f"{st} {out}")
         p = subprocess.run([f"{HERE}/tools/run"], env={**os.environ, "XV6": f"{d}/mistake", "RUN": "/xv6/mistake"}, stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         report(p.returncode == 1 and "mistake.c:7:" in p.stdout, "xv6/run_says_what_does_not_compile", f"{p.returncode}\n{p.stdout}")

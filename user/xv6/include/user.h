@@ -3,6 +3,10 @@
 #pragma once
 #include "types.h"
 
+#ifndef PRINTF_FORMAT // tools/xv6 says `char *` for a program with a printf of its own that is declared so
+#define PRINTF_FORMAT const char *
+#endif
+
 struct stat;
 struct rtcdate;
 
@@ -44,7 +48,7 @@ char *strchr(const char *s, char c);
 int strcmp(const char *a, const char *b);
 uint strlen(const char *s);
 void *memset(void *at, int c, uint n);
-void printf(int fd, const char *format, ...); // knows %d %x %p %s %c %%
+void printf(int fd, PRINTF_FORMAT format, ...); // knows %d %x %p %s %c %%
 char *gets(char *buf, int max);
 int atoi(const char *s);
 void *malloc(uint n); // 0 if there is no memory

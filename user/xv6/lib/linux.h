@@ -17,6 +17,7 @@ enum { LINUX_EINTR = 4, LINUX_EFAULT = 14, LINUX_EISDIR = 21, LINUX_EINVAL, LINU
 enum { LINUX_O_CREAT = 0100, LINUX_O_NOCTTY = 0400, LINUX_O_DIRECTORY = 0200000 };
 enum { LINUX_IFMT = 0170000, LINUX_IFIFO = 010000, LINUX_IFCHR = 020000, LINUX_IFDIR = 040000, LINUX_IFREG = 0100000 };
 enum { LINUX_SIGBUS = 7, LINUX_SIGKILL = 9, LINUX_SIGPIPE = 13 };
+enum { LINUX_MS_SYNC = 4, LINUX_INSECURE = 4, LINUX_MONOTONIC = 1 };
 
 struct linux_stat {
   ulong dev, ino, nlink;
@@ -34,6 +35,7 @@ struct linux_dirent {
 long __call(long number, ...);
 void __signal(int sig, void *handler); // 0: as usual, 1: ignored, else a function(sig, info, context)
 void __sigreturn(void);
+long __touch(const void *buf, int n); // n; what of it lies past the end of a mapped file is zeros from now on
 extern char **__environ;
 
 enum { PATHMAX = 4096 };

@@ -1,13 +1,10 @@
 // mmap.c -- mmap, munmap and msync over the kernel's.
-//
 // The kernel maps whole pages. A file's bytes from any offset on are had by mapping from the page below and returning an
 // address inside it; so munmap and msync take every page that the bytes they are given lie in.
-//
-// The list of regions is this library's own. The kernel has one, but it holds the program's code, heap and stack as
-// well, and they are not to be unmapped by mistake: what is in no region of this list is an error.
-//
-// A file mapping may be longer than its file. The kernel's answer to a touch of such a page is a signal; here there are
-// zeros then, as xv6 would have read none of the page's bytes. They are the program's own and reach no file.
+// The list of regions is this library's own. The kernel's has the program's code, heap and stack as well, and they are not
+// to be unmapped by mistake: what is in no region of this list is an error.
+// A file mapping may be longer than its file. The kernel's answer to a touch of such a page is a signal, and to a call with such a
+// buffer an error; here there are zeros then, as xv6 would have read no byte. They are the program's own and reach no file.
 #include "linux.h"
 #include "user.h"
 #include "mman.h"
@@ -67,12 +64,23 @@ reserve(void)
 static void
 touched(int sig, void *info, void *context)
 {
-  enum { ADDRESS = 2 }; // of the longs in info
-  ulong at = PGROUNDDOWN(((ulong *)info)[ADDRESS]);
+  ulong at = PGROUNDDOWN(((ulong *)info)[2]); // si_addr
   struct region *r = find(at);
 
   if(!r || at < r->filled || __call(LINUX_MMAP, at, (long)PGSIZE, r->prot, LINUX_ANONYMOUS | LINUX_FIXED, -1l, 0l) < 0)
     __signal(sig, 0); // the disk failed: the next try ends the program
+}
+
+long
+__touch(const void *buf, int n)
+{
+  for(ulong at = PGROUNDDOWN((ulong)buf); count > 0 && at < (ulong)buf + n; at += PGSIZE) {
+    struct region *r = find(at);
+
+    if(r && at >= r->filled)
+      (void)*(volatile char *)at;
+  }
+  return n;
 }
 
 // At the hint; else where an int can hold the address, which programs rely on; else anywhere.
@@ -103,9 +111,8 @@ mmap(void *addr, int length, int prot, int flags, int fd, int offset)
   struct linux_stat s;
   long at;
 
-  if(length <= 0 || offset < 0 || (file ? __call(LINUX_FSTAT, (long)fd, &s) < 0 : flags != MAP_ANONYMOUS || fd != -1))
-    return (void *)-1;
-  if(reserve() < 0)
+  if(length <= 0 || offset < 0 || (file ? __call(LINUX_FSTAT, (long)fd, &s) < 0 : flags != MAP_ANONYMOUS || fd != -1) ||
+     reserve() < 0)
     return (void *)-1;
   if(file)
     at = place(PGROUNDDOWN((ulong)addr), size, rights, LINUX_SHARED, fd, (long)offset - skip);
@@ -148,8 +155,7 @@ cut(ulong lo, ulong hi)
     } else if(hi < was.hi) {
       r->lo = hi;
     } else {
-      *r = list[--count];
-      i--;
+      list[i--] = list[--count];
     }
   }
 }
@@ -168,8 +174,7 @@ munmap(void *addr, uint length)
 int
 msync(void *addr, uint length)
 {
-  enum { NOW = 4 };
   ulong lo, hi;
 
-  return pages(addr, length, &lo, &hi) < 0 ? -1 : result(__call(LINUX_MSYNC, lo, hi - lo, NOW));
+  return pages(addr, length, &lo, &hi) < 0 ? -1 : result(__call(LINUX_MSYNC, lo, hi - lo, LINUX_MS_SYNC));
 }

@@ -27,8 +27,7 @@ is_root(const char *path)
          a.ino == b.ino;
 }
 
-// The path in buf ends, at `name`, with a name that does not exist: one that begins the same takes its place, if there is
-// one.
+// The path in buf ends, at `name`, with a name that does not exist: one that begins the same, if any, takes its place.
 static void
 find_alike(char *buf, char *name)
 {

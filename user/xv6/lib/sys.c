@@ -12,8 +12,7 @@
 
 enum { MODE = 0777 };                  // of what is made: there are no rights in xv6
 enum { TICKS = 100, TICK = 10000000 }; // in a second; its nanoseconds
-enum { SA_SIGINFO = 4, SA_RESTORER = 0x4000000 };
-enum { SIG_DEFAULT, SIG_IGNORED };
+enum { SIG_DEFAULT, SIG_IGNORED, SA_SIGINFO = 4, SA_RESTORER = 0x4000000 };
 
 char **__environ;
 static int children; // that were not waited for
@@ -49,9 +48,7 @@ __start(long *stack)
 static int
 writable(void *p, int n)
 {
-  enum { INSECURE = 4 }; // never waits
-
-  return __call(LINUX_GETRANDOM, p, (long)n, INSECURE) == n;
+  return __call(LINUX_GETRANDOM, p, __touch(p, n), LINUX_INSECURE) == n; // which never waits
 }
 
 // ---- processes
@@ -142,10 +139,9 @@ sleep(int ticks)
 int
 uptime(void)
 {
-  enum { MONOTONIC = 1 };
   long t[2];
 
-  __call(LINUX_CLOCK_GETTIME, MONOTONIC, t);
+  __call(LINUX_CLOCK_GETTIME, LINUX_MONOTONIC, t);
   return t[0] * TICKS + t[1] / TICK;
 }
 
@@ -254,7 +250,7 @@ entries(int fd, char *buf, int n)
 int
 read(int fd, void *buf, int n)
 {
-  long r = n < 0 ? -1 : __call(LINUX_READ, (long)fd, buf, (long)n);
+  long r = n < 0 ? -1 : __call(LINUX_READ, (long)fd, buf, __touch(buf, n));
 
   // Where a directory ends, its position may be so large that the kernel dislikes that first.
   return r == -LINUX_EISDIR || r == -LINUX_EINVAL ? entries(fd, buf, n) : result(r);
@@ -263,7 +259,7 @@ read(int fd, void *buf, int n)
 int
 write(int fd, const void *buf, int n)
 {
-  return n < 0 ? -1 : result(__call(LINUX_WRITE, (long)fd, buf, (long)n));
+  return n < 0 ? -1 : result(__call(LINUX_WRITE, (long)fd, buf, __touch(buf, n)));
 }
 
 int

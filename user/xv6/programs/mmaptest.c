@@ -323,10 +323,15 @@ calls_reach_mappings(void) // the kernel touches what the program has not
   char *p = map(fd, SIZE, PROT_WRITE, 1), *q = mmap(0, 2 * PGSIZE, PROT_WRITE, MAP_ANONYMOUS, -1, 0);
   char *r = mmap(0, PGSIZE, 0, MAP_ANONYMOUS, -1, 0);
 
+  int past = PGROUNDUP(SIZE) - 1; // of p, which is crooked by one: from here on there is no file
+  char *s = map(fd, SIZE + 3 * PGSIZE, PROT_WRITE, 1);
+
   check(pipe(fds) == 0 && write(fds[1], p + PGSIZE - 10, 20) == 20 && read(fds[0], q + PGSIZE - 10, 20) == 20);
   for(i = 0; i < 20; i++)
     check(q[PGSIZE - 10 + i] == byte(PGSIZE - 9 + i));
   check(write(fds[1], "x", 1) == 1 && read(fds[0], r, 1) == -1); // read-only to the kernel as well
+  check(read(fds[0], s + past, 1) == 1 && s[past] == 'x' && s[past + 1] == 0);
+  check(write(fds[1], s + past + PGSIZE - 10, 20) == 20 && read(fds[0], q, 20) == 20 && q[0] == 0 && q[19] == 0);
 }
 
 struct test tests[] = {
