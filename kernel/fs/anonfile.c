@@ -56,6 +56,7 @@ anonfile_init(void)
   anonfs.type = "anon_inodefs";
   anonfs.dev = mount_anon_dev();
   anonfs.ref = 1;
+  anonfs.noexec = true;
   anon_inode = inode_alloc(&anonfs, 1, &anon_mobj_ops, &anon_inode_ops);
   if(!anon_inode)
     panic("no memory for the inode of files without a name");

@@ -388,4 +388,5 @@ pipe_init(void)
   pipefs.type = "pipefs";
   pipefs.dev = mount_anon_dev();
   pipefs.ref = 1;
+  pipefs.noexec = true;
 }

@@ -561,4 +561,5 @@ unix_init(void)
   sockfs.type = "sockfs";
   sockfs.dev = mount_anon_dev();
   sockfs.ref = 1;
+  sockfs.noexec = true;
 }

@@ -49,7 +49,7 @@ flags_region(struct aspace *as, struct region *r, vaddr_t lo, vaddr_t hi, int se
 }
 
 static int
-flags_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int clear, struct region *spare[2])
+flags_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int clear, struct region *spare[2]) REQUIRES(as->lock)
 {
   int err = 0, hole = regions_cover(as, lo, hi) ? 0 : -ENOMEM;
   vaddr_t at = lo, end;
@@ -62,32 +62,57 @@ flags_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int clear, stru
   return err ? err : hole;
 }
 
-int
-aspace_set_flags(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int clear)
+enum stop { AT_END, AT_HOLE, AT_OBJECT };
+
+// Where in [lo, hi) the change of flags ends early, or hi; and why.
+static vaddr_t
+flags_end(struct aspace *as, vaddr_t lo, vaddr_t hi, enum stop stop, int *err) REQUIRES(as->lock)
+{
+  vaddr_t end = hi;
+
+  if(stop == AT_HOLE)
+    end = regions_end(as, lo, hi);
+  for(struct region *r = region_find_from(as, lo); stop == AT_OBJECT && r && r->start < end; r = region_next(r))
+    if(r->obj || (r->flags & REGION_SHARED))
+      end = max(lo, r->start);
+  *err = end == hi ? 0 : stop == AT_HOLE ? -ENOMEM : -EINVAL;
+  return end;
+}
+
+static int
+set_flags(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int clear, enum stop stop)
 {
   struct region *spare[2] = {0};
-  int r = regions_reserve(spare, 2);
+  int r = regions_reserve(spare, 2), early;
 
   if(r)
     return r;
   rw_write(&as->lock);
-  r = flags_locked(as, lo, hi, set, clear, spare);
+  hi = flags_end(as, lo, hi, stop, &early);
+  if(lo < hi)
+    r = flags_locked(as, lo, hi, set, clear, spare);
   rw_write_release(&as->lock);
   regions_unreserve(spare, 2);
-  return r;
+  return early && r != -EAGAIN ? early : r;
+}
+
+int
+aspace_set_flags(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int clear)
+{
+  return set_flags(as, lo, hi, set, clear, AT_END);
+}
+
+int
+aspace_set_flags_until_hole(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int clear)
+{
+  return set_flags(as, lo, hi, set, clear, AT_HOLE);
 }
 
 // Only private anonymous memory is wiped in children.
 static int
 advise_wipe(struct aspace *as, vaddr_t lo, vaddr_t hi)
 {
-  bool other = false;
-
-  rw_read(&as->lock);
-  for(struct region *r = region_find_from(as, lo); r && r->start < hi; r = region_next(r))
-    other |= r->obj != 0 || (r->flags & REGION_SHARED);
-  rw_read_release(&as->lock);
-  return other ? -EINVAL : aspace_set_flags(as, lo, hi, REGION_WIPEONFORK, 0);
+  return set_flags(as, lo, hi, REGION_WIPEONFORK, 0, AT_OBJECT);
 }
 
 // ---- throwing pages away
@@ -186,11 +211,27 @@ advise_remove(struct aspace *as, vaddr_t lo, vaddr_t hi)
   return r ? r : err;
 }
 
+// Piece by piece: what may be written, or executed, and not read, is not read here either, though the hardware would.
+static int
+populate_parts(struct aspace *as, vaddr_t lo, vaddr_t hi, int want)
+{
+  struct aspace_part part;
+  int hole = 0, r = 0;
+
+  for(; lo < hi && r == 0; lo = part.hi) {
+    if(!aspace_part(as, lo, hi, &part, &hole))
+      return -ENOMEM;
+    aspace_part_put(&part);
+    r = hole ? hole : part.prot & want ? aspace_populate(as, part.lo, part.hi, want) : -EACCES;
+  }
+  return r;
+}
+
 // As madvise names what populate found: no access -EINVAL, past the end or unreadable -EFAULT.
 static int
 advise_populate(struct aspace *as, vaddr_t lo, vaddr_t hi, int want)
 {
-  int r = aspace_populate(as, lo, hi, want);
+  int r = populate_parts(as, lo, hi, want);
 
   if(r == -EACCES)
     return -EINVAL;

@@ -335,11 +335,18 @@ bool region_commits(int prot, int flags); // is private memory of this kind a pr
 void regions_split_at(struct aspace *as, vaddr_t at, struct region *spare[2]); // no region crosses `at` then
 void regions_merge(struct aspace *as, vaddr_t lo, vaddr_t hi);  // whatever could be one region, neighbours included
 bool regions_sealed(struct aspace *as, vaddr_t lo, vaddr_t hi); // any in [lo, hi)?
-bool regions_cover(struct aspace *as, vaddr_t lo, vaddr_t hi);  // no hole in [lo, hi)?
+vaddr_t regions_end(struct aspace *as, vaddr_t lo,
+                    vaddr_t hi); // where the first hole in [lo, hi) begins; hi: there is none
+static inline bool
+regions_cover(struct aspace *as, vaddr_t lo, vaddr_t hi) // no hole in [lo, hi)?
+{
+  return regions_end(as, lo, hi) == hi;
+}
 // Highest free range of `len` bytes in [lo, hi) that leaves the stacks' guard gaps free; 0 if none. O(log n).
 vaddr_t region_find_room(struct aspace *as, uint64_t len, vaddr_t lo, vaddr_t hi);
 bool region_range_free(struct aspace *as, vaddr_t lo, vaddr_t hi);
-bool region_fits(struct aspace *as, vaddr_t lo, vaddr_t hi); // free, and leaves the guard gap of a stack above
+bool aspace_range_free(struct aspace *as, vaddr_t lo, vaddr_t hi); // the same, for who does not hold as.lock
+bool region_fits(struct aspace *as, vaddr_t lo, vaddr_t hi);       // free, and leaves the guard gap of a stack above
 // Cut r in two at `at`; `spare` becomes the upper part. Takes r->obj->maplock.
 void region_split(struct aspace *as, struct region *r, vaddr_t at, struct region *spare);
 // Join r with its neighbours where they could be one region; returns the survivor.
@@ -531,6 +538,7 @@ int aspace_advise(struct aspace *as, vaddr_t lo, vaddr_t hi, int advice);
 // Flags of every region in [lo, hi): mlock, munlock, mseal. -ENOMEM: a hole (the mapped parts were done), or no memory.
 // -EAGAIN: too many regions.
 int aspace_set_flags(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int clear);
+int aspace_set_flags_until_hole(struct aspace *as, vaddr_t lo, vaddr_t hi, int set, int clear); // what follows it stays
 // mincore: one byte a page, kernel buffer
 int aspace_resident(struct aspace *as, vaddr_t lo, vaddr_t hi, uint8_t *vec);
 int aspace_sync(struct aspace *as, vaddr_t lo, vaddr_t hi, bool wait); // msync; -ENOMEM hole

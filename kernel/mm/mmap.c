@@ -227,11 +227,11 @@ aspace_protect(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, bool growsdo
     return err;
 
   rw_write(&as->lock);
-  if(growsdown) { // PROT_GROWSDOWN: from the start of the stack that `lo` lies in
-    r = region_find(as, lo);
-    if(r)
+  if(growsdown) { // PROT_GROWSDOWN: from the start of the stack that begins below `hi`
+    r = region_find_from(as, lo);
+    err = r == 0 || r->start >= hi ? -ENOMEM : r->flags & REGION_GROWSDOWN ? 0 : -EINVAL;
+    if(err == 0)
       lo = r->start;
-    err = r == 0 ? -ENOMEM : r->flags & REGION_GROWSDOWN ? 0 : -EINVAL;
   }
   if(err == 0)
     err = protect_locked(as, lo, hi, prot, spare);
@@ -294,6 +294,17 @@ aspace_brk(struct aspace *as, vaddr_t want)
   if(ok)
     aspace_populate(as, lo, hi, PROT_N);
   return now;
+}
+
+bool
+aspace_range_free(struct aspace *as, vaddr_t lo, vaddr_t hi)
+{
+  bool free_;
+
+  rw_read(&as->lock);
+  free_ = region_range_free(as, lo, hi);
+  rw_read_release(&as->lock);
+  return free_;
 }
 
 // ---- populate

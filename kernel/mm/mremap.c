@@ -27,7 +27,7 @@ struct remap {
 static int
 remap_decode(const struct remap *m)
 {
-  bool fixed = m->flags & REMAP_FIXED;
+  bool fixed = m->flags & REMAP_FIXED, to = m->flags & (REMAP_FIXED | REMAP_DONTUNMAP); // these name an address
 
   if(m->flags & ~(REMAP_MAYMOVE | REMAP_FIXED | REMAP_DONTUNMAP))
     return -EINVAL;
@@ -37,11 +37,11 @@ remap_decode(const struct remap *m)
     return -EINVAL;
   if(!page_aligned(m->old) || m->new_len == 0 || !page_aligned(m->new_len) || !page_aligned(m->old_len))
     return -EINVAL;
-  if(m->new_len > USER_TOP - vm_mmap_min || (fixed && (!page_aligned(m->fixed) || m->fixed > USER_TOP - m->new_len)))
-    return fixed ? -EINVAL : -ENOMEM;
+  if(m->new_len > USER_TOP - vm_mmap_min || (to && (!page_aligned(m->fixed) || m->fixed > USER_TOP - m->new_len)))
+    return to ? -EINVAL : -ENOMEM;
   if(m->old >= USER_TOP || m->old_len > USER_TOP - m->old)
     return -EFAULT;
-  if(fixed && m->fixed < m->old + m->old_len && m->old < m->fixed + m->new_len)
+  if(to && m->fixed < m->old + m->old_len && m->old < m->fixed + m->new_len)
     return -EINVAL;
   return fixed && m->fixed < vm_mmap_min ? -EPERM : 0;
 }
@@ -150,6 +150,13 @@ move_region(struct remap *m, struct region *r) REQUIRES(m->as->lock)
 
 // ---- deciding
 
+// With DONTUNMAP the new address is asked for, and taken if nothing is there.
+static bool
+remap_hint(const struct remap *m)
+{
+  return (m->flags & REMAP_DONTUNMAP) && m->fixed >= vm_mmap_min && region_fits(m->as, m->fixed, m->fixed + m->new_len);
+}
+
 static int
 remap_place(struct remap *m)
 {
@@ -159,7 +166,7 @@ remap_place(struct remap *m)
     return -ENOMEM;
   if(as->nregions + MORE_REGIONS > vm_max_map_count)
     return -ENOMEM;
-  if(m->flags & REMAP_FIXED)
+  if(m->flags & REMAP_FIXED || remap_hint(m))
     m->at = m->fixed;
   else
     m->at = region_find_room(as, m->new_len, vm_mmap_min, as->mmap_top);
@@ -219,7 +226,7 @@ remap_move(struct remap *m) REQUIRES(m->as->lock)
   return 0;
 }
 
-// The mapping becomes larger, or moves. It has to be one region.
+// The mapping becomes larger, or moves. What moves has to be one region; what is only cut off behind it need not be.
 static int
 remap_grow(struct remap *m, struct region *r) REQUIRES(m->as->lock)
 {
@@ -227,7 +234,7 @@ remap_grow(struct remap *m, struct region *r) REQUIRES(m->as->lock)
   vaddr_t end = m->old + m->new_len;
   int err;
 
-  if(m->old_len > r->end - m->old)
+  if(min(m->old_len, m->new_len) > r->end - m->old)
     return -EFAULT;
   if(region_index(r, m->old) + (m->new_len >> PAGE_SHIFT) < region_index(r, m->old))
     return -EINVAL;

@@ -177,14 +177,14 @@ regions_sealed(struct aspace *as, vaddr_t lo, vaddr_t hi)
   return false;
 }
 
-bool
-regions_cover(struct aspace *as, vaddr_t lo, vaddr_t hi)
+vaddr_t
+regions_end(struct aspace *as, vaddr_t lo, vaddr_t hi)
 {
   struct region *r = region_find_from(as, lo);
 
   for(; r && r->start <= lo && lo < hi; r = region_next(r))
     lo = r->end;
-  return lo >= hi;
+  return min(lo, hi);
 }
 
 static vaddr_t

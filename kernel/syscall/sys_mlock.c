@@ -92,7 +92,7 @@ bytes_unlocked(struct aspace *as, vaddr_t lo, vaddr_t hi)
 static int
 mlock_flags(vaddr_t lo, vaddr_t hi, int set, int clear)
 {
-  int e = aspace_set_flags(user_as(), lo, hi, set, clear);
+  int e = aspace_set_flags_until_hole(user_as(), lo, hi, set, clear);
 
   return e == -EAGAIN ? -ENOMEM : e;
 }

@@ -419,3 +419,28 @@ TEST(populating_and_its_errors) // A16
   expect_eq(resident(room, PAGE), 1);                                 // what comes before it was done
   expect_eq(resident(room + 2 * PAGE, 2 * PAGE), 0);
 }
+
+// What lies before the first part that may not is done.
+TEST(wipe_stops_at_shared_memory) // A15
+{
+  char *p = map(4 * PAGE);
+  int status;
+
+  need(mmap(p + 2 * PAGE, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p + 2 * PAGE);
+  memset(p, 'w', 4 * PAGE);
+  expect_errno(advise(p, 4 * PAGE, MADV_WIPEONFORK), EINVAL);
+  if(fork() == 0)
+    _exit(!(p[0] == 0 && p[PAGE] == 0 && p[2 * PAGE] == 'w' && p[3 * PAGE] == 'w'));
+  wait(&status);
+  expect_eq(status, 0);
+}
+
+TEST(populate_asks_for_the_right) // A16
+{
+  char *p = map(4 * PAGE);
+
+  need(mprotect(p + PAGE, PAGE, PROT_WRITE) == 0 && mprotect(p + 2 * PAGE, PAGE, PROT_NONE) == 0);
+  expect_errno(advise(p, 2 * PAGE, MADV_POPULATE_READ), EINVAL);
+  expect_eq(advise(p, 2 * PAGE, MADV_POPULATE_WRITE), 0);
+  expect_errno(advise(p + 2 * PAGE, PAGE, MADV_POPULATE_READ), EINVAL);
+}

@@ -292,3 +292,19 @@ TEST(future_locks_on_fault) // L08, L09
   p = map(16 * PAGE);
   expect_eq(resident(p, 16 * PAGE), 16);
 }
+
+// Up to the first page that is not mapped, and not further.
+TEST(a_hole_ends_it) // L02, L06
+{
+  char *p = map(6 * PAGE);
+  long before = proc_figure("/proc/self/status", "VmLck");
+
+  need(munmap(p + 2 * PAGE, 2 * PAGE) == 0);
+  expect_errno(mlock(p, 6 * PAGE), ENOMEM);
+  expect_eq(proc_figure("/proc/self/status", "VmLck") - before, 2 * 4);
+  expect_errno(mlock(p + 3 * PAGE, 2 * PAGE), ENOMEM);
+  expect_eq(proc_figure("/proc/self/status", "VmLck") - before, 2 * 4);
+  need(mlock(p + 4 * PAGE, 2 * PAGE) == 0);
+  expect_errno(munlock(p + PAGE, 5 * PAGE), ENOMEM);
+  expect_eq(proc_figure("/proc/self/status", "VmLck") - before, 3 * 4);
+}

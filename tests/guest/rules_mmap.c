@@ -442,3 +442,17 @@ TEST(mapping_and_reading_change_no_time_but_atime) // M52
   expect(a.st_ctim.tv_sec == b.st_ctim.tv_sec && a.st_ctim.tv_nsec == b.st_ctim.tv_nsec);
   expect(b.st_atim.tv_sec >= a.st_atim.tv_sec);
 }
+
+// Where it is to lie is looked at before what the file is; a pipe's file system is one from which nothing is executed.
+TEST(places_before_files) // M07, M20, M25
+{
+  char *p = map(2 * PAGE);
+  int dir = open("/", O_RDONLY), fds[2];
+
+  need(dir >= 0 && pipe(fds) == 0);
+  expect_errno((long)mmap(p, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, dir, 0), EEXIST);
+  expect_errno((long)mmap(p, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, dir, 0), ENODEV);
+  expect_errno((long)mmap(0, PAGE, PROT_READ, MAP_PRIVATE, fds[0], 0), ENODEV);
+  expect_errno((long)mmap(0, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fds[0], 0), EPERM);
+  expect(p[0] == 0);
+}

@@ -273,3 +273,14 @@ TEST(sealed_mapping) // R19
   expect_touch(STORE, p + PAGE, 0);
   expect(munmap(p, PAGE) == 0 && munmap(p + 3 * PAGE, PAGE) == 0);
 }
+
+TEST(growsdown_of_what_does_not_grow) // R05
+{
+  char *p = map(4 * PAGE);
+
+  need(munmap(p, PAGE) == 0);
+  expect_errno(mprotect(p, 2 * PAGE, PROT_READ | PROT_GROWSDOWN), EINVAL); // it begins in the hole
+  expect_errno(mprotect(p + PAGE, PAGE, PROT_READ | PROT_GROWSDOWN), EINVAL);
+  need(munmap(p + PAGE, PAGE) == 0);
+  expect_errno(mprotect(p, PAGE, PROT_READ | PROT_GROWSDOWN), ENOMEM); // there is nothing before the end
+}

@@ -341,3 +341,36 @@ TEST(remapping_file_pages) // F05, X20
   s = file_at(ro, 2 * PAGE, PROT_READ, MAP_SHARED);
   expect_errno(syscall(SYS_remap_file_pages, s, PAGE, 0, 4, 0), EINVAL); // can never be written
 }
+
+// What is only cut off need not be one mapping, nor mapped at all.
+TEST(moving_a_part_cuts_the_rest_off) // X10, X13
+{
+  char *p = map(8 * PAGE), *q = map(2 * PAGE);
+
+  memset(p, 'a', 8 * PAGE);
+  need(mprotect(p + 3 * PAGE, PAGE, PROT_READ) == 0 && munmap(p + 5 * PAGE, PAGE) == 0);
+  expect(remap(p, 8 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q);
+  expect(q[0] == 'a' && q[2 * PAGE - 1] == 'a');
+  for(int i = 0; i < 8; i++)
+    expect_errno(msync(p + i * PAGE, PAGE, MS_ASYNC), ENOMEM);
+  p = map(4 * PAGE);
+  need(mprotect(p + PAGE, PAGE, PROT_READ) == 0);
+  expect(remap(p, 4 * PAGE, PAGE, 0, 0) == p); // in place, too
+  expect_errno(msync(p + PAGE, 3 * PAGE, MS_ASYNC), ENOMEM);
+  expect_errno((long)remap(p, 2 * PAGE, 4 * PAGE, MREMAP_MAYMOVE, 0), EFAULT);
+}
+
+// With DONTUNMAP the new address is a wish.
+TEST(dontunmap_takes_the_hint) // X15
+{
+  char *p = map(4 * PAGE), *to = map(4 * PAGE), *q;
+
+  memset(p, 'b', 2 * PAGE);
+  need(munmap(to, 4 * PAGE) == 0);
+  expect(remap(p, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, to) == to);
+  expect(to[0] == 'b' && p[0] == 0);
+  q = remap(p, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, to); // it is taken now
+  expect(q != MAP_FAILED && q != to);
+  expect_errno((long)remap(p, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, to + 1), EINVAL);
+  expect_errno((long)remap(p, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, p + PAGE), EINVAL);
+}

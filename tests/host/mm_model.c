@@ -437,18 +437,20 @@ op_flags(struct mproc *p, int lo, int hi)
            {19, 0, REGION_WIPEONFORK},
            {3, 0, 0},
            {20, 0, 0}};
-  int k = rnd(array_len(a)), want = m_all(p, lo, hi) ? 0 : -ENOMEM, r;
+  int k = rnd(array_len(a)), want = m_all(p, lo, hi) ? 0 : -ENOMEM, end = hi, r;
 
   for(int i = lo; i < hi && a[k].set == REGION_WIPEONFORK; i++)
-    if(p->page[i].mapped && p->page[i].obj != NONE)
+    if(p->page[i].mapped && p->page[i].obj != NONE) {
       want = -EINVAL;
+      hi = i; // what lies before is done
+    }
   if(want == -ENOMEM && short_of_memory)
     return;
-  r = aspace_advise(p->as, va_of(lo), va_of(hi), a[k].advice);
+  r = aspace_advise(p->as, va_of(lo), va_of(end), a[k].advice);
   if(r == -ENOMEM && short_of_memory)
     return;
   same(r, want);
-  for(int i = lo; i < hi && r != -EINVAL; i++)
+  for(int i = lo; i < hi; i++)
     if(p->page[i].mapped)
       p->page[i].flags = (p->page[i].flags & ~a[k].clear) | a[k].set;
 }
@@ -467,7 +469,7 @@ remap_expect(struct mproc *p, int lo, int old, int new, int flags, int to)
 {
   bool room = true;
 
-  if((flags & REMAP_FIXED) && to < lo + old && lo < to + new)
+  if((flags & (REMAP_FIXED | REMAP_DONTUNMAP)) && to < lo + old && lo < to + new)
     return -EINVAL;
   if(!p->page[lo].mapped)
     return -EFAULT;
@@ -475,7 +477,7 @@ remap_expect(struct mproc *p, int lo, int old, int new, int flags, int to)
     return -EINVAL;
   if(new <= old && !(flags & (REMAP_FIXED | REMAP_DONTUNMAP)))
     return 0;
-  if(old && !m_uniform(p, lo, lo + old))
+  if(old && !m_uniform(p, lo, lo + min(old, new)))
     return -EFAULT;
   if(flags & REMAP_MAYMOVE)
     return 0;

@@ -341,6 +341,18 @@ aspace_set_flags(struct aspace *a, vaddr_t lo, vaddr_t hi, int set, int clear)
   return called(lo, hi, set);
 }
 
+bool
+aspace_range_free(struct aspace *a, vaddr_t lo, vaddr_t hi)
+{
+  return true;
+}
+
+int
+aspace_set_flags_until_hole(struct aspace *a, vaddr_t lo, vaddr_t hi, int set, int clear)
+{
+  return called(lo, hi, set);
+}
+
 int
 aspace_remap(struct aspace *a, vaddr_t old, uint64_t old_len, uint64_t new_len, int flags, vaddr_t fixed, vaddr_t *at)
 {
