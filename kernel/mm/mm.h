@@ -335,8 +335,7 @@ bool region_commits(int prot, int flags); // is private memory of this kind a pr
 void regions_split_at(struct aspace *as, vaddr_t at, struct region *spare[2]); // no region crosses `at` then
 void regions_merge(struct aspace *as, vaddr_t lo, vaddr_t hi);  // whatever could be one region, neighbours included
 bool regions_sealed(struct aspace *as, vaddr_t lo, vaddr_t hi); // any in [lo, hi)?
-vaddr_t regions_end(struct aspace *as, vaddr_t lo,
-                    vaddr_t hi); // where the first hole in [lo, hi) begins; hi: there is none
+vaddr_t regions_end(struct aspace *as, vaddr_t lo, vaddr_t hi); // first hole in [lo, hi); hi: there is none
 static inline bool
 regions_cover(struct aspace *as, vaddr_t lo, vaddr_t hi) // no hole in [lo, hi)?
 {
