@@ -462,7 +462,7 @@ TEST(mmap_files)
   expect_eq(map(0, PAGE, PROT_READ, MAP_SHARED, 3, 0), 0x7000000000); // M18
   expect(rq.maxprot == (PROT_READ | PROT_EXEC) && rq.flags == REGION_SHARED);
   expect_eq(map(0, PAGE, RW, MAP_SHARED_VALIDATE, 4, 0), 0x7000000000);            // M03
-  expect_eq(map(0, PAGE, RW, MAP_SHARED_VALIDATE | 0x800000, 4, 0), -EOPNOTSUPP); // M04
+  expect_eq(map(0, PAGE, RW, MAP_SHARED_VALIDATE | 0x800000, 4, 0), -EOPNOTSUPP);  // M04
   expect_eq(map(0, PAGE, RW, MAP_SHARED | 0x8000000, 4, 0), 0x7000000000);         // M05
   expect_eq(map(0, PAGE, RW, MAP_PRIVATE, 4, -(uint64_t)PAGE), -EOVERFLOW);        // M09
   expect_eq(map(0, 2 * PAGE, RW, MAP_PRIVATE, 4, 0x7ffffffffffff000), -EOVERFLOW); // M10
