@@ -32,9 +32,11 @@ mmap_place(struct mapping *m, vaddr_t addr)
     m->rq.how = m->flags & MAP_FIXED_NOREPLACE ? MAP_EXACT_EMPTY : MAP_EXACT;
     if(addr > USER_TOP - m->rq.len)
       return -ENOMEM;
-    if(!page_aligned(addr) || addr < vm_mmap_min)
-      return page_aligned(addr) ? -EPERM : -EINVAL;
-    // what aspace_map finds too, but before anything is said of the file
+    if(!page_aligned(addr))
+      return -EINVAL;
+    // These two aspace_map finds too, but in Linux they come before anything is said of the file.
+    if(addr < vm_mmap_min)
+      return -EPERM;
     return m->rq.how == MAP_EXACT_EMPTY && !aspace_range_free(user_as(), addr, addr + m->rq.len) ? -EEXIST : 0;
   }
   m->rq.how = m->flags & MAP_32BIT ? MAP_LOW32 : MAP_HINT;

@@ -282,17 +282,26 @@ pmap_forget_stores(struct shootdown *sd, vaddr_t lo, vaddr_t hi)
   narrow(sd, lo, hi, PROT_R | PROT_X, true);
 }
 
-bool
-pmap_stored(struct pmap *pm, vaddr_t va)
+// What is entered at va now; pg 0: nothing.
+static struct entry
+entry_now(struct pmap *pm, vaddr_t va)
 {
-  struct entry *e;
-  bool stored;
+  struct entry *e, now = {0};
 
   pthread_mutex_lock(&pm->mutex);
   e = entry_of(pm, va);
-  stored = e && e->pg && (e->stored || (e->prot & PROT_W));
+  if(e && e->pg)
+    now = *e;
   pthread_mutex_unlock(&pm->mutex);
-  return stored;
+  return now;
+}
+
+bool
+pmap_stored(struct pmap *pm, vaddr_t va)
+{
+  struct entry e = entry_now(pm, va);
+
+  return e.stored || (e.prot & PROT_W);
 }
 
 void
@@ -335,14 +344,7 @@ pmap_used(struct pmap *pm, vaddr_t va)
 bool
 pmap_young(struct pmap *pm, vaddr_t va)
 {
-  struct entry *e;
-  bool used;
-
-  pthread_mutex_lock(&pm->mutex);
-  e = entry_of(pm, va);
-  used = e && e->pg && e->used;
-  pthread_mutex_unlock(&pm->mutex);
-  return used;
+  return entry_now(pm, va).used;
 }
 
 struct page *
