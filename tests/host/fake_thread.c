@@ -414,7 +414,7 @@ host_now(void)
 uint64_t
 clock_now(void)
 {
-  return mode_now == FAKE_SINGLE ? fake_now : host_now();
+  return __atomic_load_n(&mode_now, __ATOMIC_RELAXED) == FAKE_SINGLE ? fake_now : host_now();
 }
 
 // The clock's own thread sleeps while there is only one: nothing arms it then.
@@ -424,7 +424,7 @@ fake_mode(enum fake_mode mode)
   pthread_once(&once, registry_init);
   pthread_mutex_lock(&clock_mutex);
   armed = NEVER;
-  mode_now = mode;
+  __atomic_store_n(&mode_now, mode, __ATOMIC_RELAXED);
   cpu_count = mode == FAKE_PTHREADS ? FAKE_CPUS : 1;
   pthread_mutex_unlock(&clock_mutex);
 }
