@@ -92,8 +92,10 @@ build/xv6/%.o: user/xv6/lib/% $(wildcard user/xv6/include/*.h user/xv6/lib/*.h)
 	@echo "  cc      $<"; gcc $(XFLAGS) -Iuser/xv6/include -c $< -o $@
 $(XV6_LIB): $(XV6_OBJ)
 	@rm -f $@; ar rcs $@ $^
-build/root.img: $(ROOT)/usr/share/lazy6/big $(ROOT)/usr/share/lazy6/words $(ROOT)/sbin/init $(patsubst user/tools/%.c,$(ROOT)/bin/%,$(TOOLS_C)) $(ROOT)/etc/.made tools/mkimage
-	@tools/mkimage $@ $(ROOT)
+build/busybox/bin/busybox: tools/busybox
+	@tools/busybox build/busybox
+build/root.img: build/busybox/bin/busybox $(ROOT)/usr/share/lazy6/big $(ROOT)/usr/share/lazy6/words $(ROOT)/sbin/init $(patsubst user/tools/%.c,$(ROOT)/bin/%,$(TOOLS_C)) $(ROOT)/etc/.made tools/mkimage
+	@tools/mkimage $@ build/busybox $(ROOT)
 	@echo "  image   $@"
 
 # What a target must have first is built here, all CPUs at work, after `setup` has seen to the tools.

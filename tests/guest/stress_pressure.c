@@ -223,7 +223,7 @@ TEST_TIMED(hogs_that_read_from_one_pipe, LIMIT)
         char *q = mmap(0, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         for(int k = 0; q != MAP_FAILED && k < PIECE; k += PAGE)
-          (void)!read(p[0], q + k, PAGE);
+          (void)!read(p[0], q + k, 1);
       }
   }
   for(int i = 0; i < HOGS; i++) {

@@ -175,11 +175,8 @@ disk_unmount(void)
 void
 disk_save(const char *path)
 {
-  FILE *f = fopen(path, "w");
-
-  if(f == 0 || fwrite(disk.bytes, disk.size, 1, f) != 1)
+  if(!host_save(path, disk.bytes, disk.size))
     abort();
-  fclose(f);
 }
 
 void

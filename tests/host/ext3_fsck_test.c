@@ -51,10 +51,9 @@ static int
 e2fsck(const unsigned char *bytes)
 {
   char *const argv[] = {"timeout", E2FSCK_SECONDS, "e2fsck", "-fn", work, 0};
-  FILE *f = fopen(work, "w");
   int status;
 
-  if(f == 0 || fwrite(bytes, 1, size, f) != size || fclose(f) != 0)
+  if(!host_save(work, bytes, size))
     return -1;
   status = run_program(argv, e2fsck_said, sizeof(e2fsck_said));
   return status != 0 || strstr(e2fsck_said, "? no") != 0;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include "hosttree.h"
 
-enum { BLOCK = 4096, NAMES_MAX = 20000 };
+enum { BLOCK = 4096, HOLE = 16 * BLOCK, NAMES_MAX = 20000 };
 static char tmp[64];
 
 static void
@@ -172,6 +172,21 @@ void
 host_unmap(void *p, uint64_t size)
 {
   munmap(p, size);
+}
+
+bool
+host_save(const char *path, const void *bytes, uint64_t size)
+{
+  static const char zeros[HOLE];
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  bool ok = fd >= 0 && ftruncate(fd, size) == 0;
+
+  for(uint64_t off = 0, n; ok && off < size; off += n) {
+    n = size - off < HOLE ? size - off : HOLE;
+    if(memcmp((const char *)bytes + off, zeros, n) != 0)
+      ok = pwrite(fd, (const char *)bytes + off, n, off) == (ssize_t)n;
+  }
+  return fd >= 0 && close(fd) == 0 && ok;
 }
 
 // ---- a tree

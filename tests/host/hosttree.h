@@ -1,5 +1,6 @@
 // hosttree.h -- the host's files, for tests that cannot include its headers next to the kernel's.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@ int64_t host_read(const char *path, void *buf, size_t n, uint64_t off);
 int host_data(const char *path, uint64_t off, uint64_t *lo, uint64_t *hi);
 void *host_map(const char *path, uint64_t *size); // a private, writable copy
 void host_unmap(void *p, uint64_t size);
+// The file is these bytes, with holes where they are all zero: images are saved by the thousand. False: it could not be made.
+bool host_save(const char *path, const void *bytes, uint64_t size);
 
 // A tree with a bit of everything under dir: 1 with devices and owners, as root; 0 without, as another user.
 int host_make_tree(const char *dir);

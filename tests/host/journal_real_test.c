@@ -36,15 +36,6 @@ file_read(const char *path, unsigned char *to)
   return ok;
 }
 
-static bool
-file_write(const char *path, const unsigned char *from, size_t n)
-{
-  FILE *f = fopen(path, "w");
-  bool ok = f && fwrite(from, 1, n, f) == n;
-
-  return f && fclose(f) == 0 && ok;
-}
-
 // Where the journal lies: inode 8, its direct blocks and one of pointers.
 static void
 find_journal(const unsigned char *image)
@@ -106,7 +97,7 @@ compare(const unsigned char *image)
   int differ = 0, status;
 
   sprintf(path, "%s/crash", host_tmp());
-  if(!file_write(path, image, SIZE))
+  if(!host_save(path, image, SIZE))
     return -1;
   status = host_run("e2fsck -y -E journal_only %s >%s.log 2>&1", path, path);
   if(status != 0 && status != 1 << 8) {

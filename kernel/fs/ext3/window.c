@@ -5,7 +5,7 @@
 // Knows no bitmaps.
 #include "fs/ext3/ext3.h"
 
-enum { WINDOW_FIRST = 16, WINDOW_MAX = 1024 }; // blocks; each window is twice as large as the one before
+enum { WINDOW_FIRST = 16, WINDOW_MAX = 4096 }; // blocks; each window is twice as large as the one before
 
 static struct ext3_window *
 window_of(struct rbnode *n)
