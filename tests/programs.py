@@ -11,6 +11,7 @@ import difflib, glob, os, random, re, shutil, subprocess, sysconfig, tempfile, t
 HERE = os.path.dirname(os.path.abspath(__file__))
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 BASE = "bash sh timeout rm mkdir cat sort sed seq sleep touch ls wc head tail tr cut md5sum cksum env basename grep"
+LOADER = "/lib64/ld-linux-x86-64.so.2" # what `ldd` asks, at ten times the price
 CASE_SECONDS = int(os.environ.get("CASE_SECONDS") or 150)
 
 
@@ -61,22 +62,29 @@ class Tree:
 
     def __init__(self, root):
         self.root, self.have, self.none = root, set(), set()
+        self.linked = [] # programs and libraries whose libraries are not in the tree yet
+
+    def copy(self, path, at):
+        os.makedirs(os.path.dirname(self.root + at), exist_ok=True)
+        shutil.copy(os.path.realpath(path), self.root + at)
 
     def put(self, path, at=None):
-        """One file under its own name (links followed), with what its dynamic linker would load."""
-        at = self.root + (at or path)
-        if os.path.lexists(at):
+        """One file under its own name (links followed); what its dynamic linker would load comes later, by libraries()."""
+        at = at or path
+        if os.path.lexists(self.root + at):
             return
-        os.makedirs(os.path.dirname(at), exist_ok=True)
-        shutil.copy(os.path.realpath(path), at)
-        with open(at, "rb") as f:
+        self.copy(path, at)
+        with open(path, "rb") as f:
             if f.read(4) == b"\x7fELF":
-                self.libraries(path)
+                self.linked.append(path)
 
-    def libraries(self, path):
-        out = subprocess.run(["ldd", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-        for lib in re.findall(r"(?:=> )?(/\S+) \(0x", out):
-            self.put(lib)
+    def libraries(self):
+        for path in self.linked:
+            out = subprocess.run([LOADER, "--list", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+            for lib in re.findall(r"(?:=> )?(/\S+) \(0x", out):
+                if not os.path.lexists(self.root + lib):
+                    self.copy(lib, lib) # the loader has named the libraries of libraries, too
+        self.linked = []
 
     def program(self, name):
         """True if the machine has it; it is then in the tree."""
@@ -115,8 +123,7 @@ class Tree:
         for name in (os.path.realpath(exe), f"{prefix}/bin/python3"):
             self.put(name)
         shutil.copytree(lib, self.root + lib, ignore=ignore, symlinks=True, dirs_exist_ok=True)
-        for so in glob.glob(f"{plat}/lib-dynload/*.so"):
-            self.libraries(so)
+        self.linked += glob.glob(f"{plat}/lib-dynload/*.so")
         os.makedirs(f"{self.root}/usr/bin", exist_ok=True)
         os.symlink(exe, f"{self.root}/usr/bin/python3")
         return True
@@ -179,7 +186,7 @@ def build_own(tree, quiet=subprocess.DEVNULL):
                 musl = "/lib/ld-musl-x86_64.so.1"
                 tree.put(musl)
             else:
-                tree.libraries(out)
+                tree.linked.append(out)
     # glibc loads it when a thread is cancelled or ends: no list of a program's libraries has it
     unwinder = subprocess.run(["gcc", "-print-file-name=libgcc_s.so.1"], stdout=subprocess.PIPE, text=True).stdout.strip()
     if os.path.isabs(unwinder):
@@ -256,6 +263,7 @@ def suite(name, file, shell, boot, report, skip, wanted="", busybox=None, **kw):
                 cases.append(c)
         if not cases:
             return
+        tree.libraries()
         write_runner(folder, cases, shell)
         path = PATH
         if busybox:

@@ -20,6 +20,6 @@ $(CRASH)/linux_init: tests/crash/linux_init.c
 	@echo "  musl    $@"; $(MUSL) $(GFLAGS) $< -o $@
 
 .PHONY: crash crash-build
-crash-build: $(CRASH)/states $(CRASH)/ext3_crash $(CRASH)/workload $(CRASH)/linux_init
-crash: setup-test kernel crash-build ## crash tests: at least 10,000 states of a disk after power cuts, and 50 live ones
+crash-build: $(CRASH)/states $(CRASH)/workload $(CRASH)/linux_init
+crash: setup-test kernel crash-build $(CRASH)/ext3_crash ## crash tests: at least 10,000 states of a disk after power cuts, and 50 live ones
 	@KERNEL=$(KERNEL) tests/crash/crash.py $(T)

@@ -165,6 +165,7 @@ struct pair { // a is stored first, on another page than b: in any one moment a 
   volatile long b;
 };
 
+enum { A_WHILE = 4096 };
 static struct pair *pairs;
 static volatile bool stop;
 
@@ -176,6 +177,8 @@ count_pair(void *arg)
   for(long n = 1; !stop; n++) {
     p->a = n;
     p->b = n;
+    if(n % A_WHILE == 0)
+      sched_yield(); // with one CPU the others would wait for the end of our time slice
   }
   return 0;
 }

@@ -143,12 +143,17 @@ store_until_signal(void *arg)
 
   while(!stop) {
     p = target;
-    if(p == 0)
+    if(p == 0) {
+      sched_yield();
       continue;
+    }
     storing = true;
     if(touch(STORE, p) == 0 && sigsetjmp(touch_back, 1) == 0) // touch armed the handler
-      for(;;)
+      for(unsigned n = 1;; n++) {
         *(volatile char *)p = 'x';
+        if(n % 4096 == 0)
+          sched_yield(); // with one CPU the others would wait for the end of our time slice
+      }
     __sync_bool_compare_and_swap(&target, p, 0);
     storing = false;
   }

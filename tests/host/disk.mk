@@ -8,7 +8,7 @@ HOST_TESTS += vfs_ext3
 vfs_ext3_SRC = $(addprefix tests/host/,vfs_test.c vfs_race_test.c vfs_oracle.c vfs_ext3.c) $(DISK_HOST)
 vfs_ext3_LIBS = $(DISK_LIBS)
 HOST_TESTS += vfs_ext3_tsan
-vfs_ext3_tsan_SRC = $(vfs_ext3_SRC)
+vfs_ext3_tsan_SRC = $(filter-out tests/host/vfs_test.c,$(vfs_ext3_SRC))
 vfs_ext3_tsan_FLAVOR := tsan
 vfs_ext3_tsan_LIBS = $(DISK_LIBS)
 # Random calls, and Linux makes the same.

@@ -54,6 +54,13 @@ static void __attribute__((noreturn)) die(const char *why)
   abort();
 }
 
+// Threads that one test left behind look at it while the next one sets it.
+static enum fake_mode
+mode(void)
+{
+  return __atomic_load_n(&mode_now, __ATOMIC_RELAXED);
+}
+
 // ---- threads and CPUs
 
 static void
@@ -156,7 +163,7 @@ fake_start(void (*fn)(void *), void *arg)
 {
   struct fake_task *task = malloc(sizeof *task);
 
-  if(mode_now != FAKE_PTHREADS)
+  if(mode() != FAKE_PTHREADS)
     die("fake_start needs fake_mode(FAKE_PTHREADS)");
   *task = (struct fake_task){.fn = fn, .arg = arg};
   if(pthread_create(&task->pthread, 0, task_main, task) != 0)
@@ -190,7 +197,7 @@ thread_start_kernel(const char *name, void (*fn)(void *), void *arg)
 {
   static int n;
 
-  if(mode_now == FAKE_PTHREADS) {
+  if(mode() == FAKE_PTHREADS) {
     if(n == FAKE_CPUS)
       die("too many kernel threads");
     kthreads[n] = fake_start(fn, arg);
@@ -247,7 +254,7 @@ thread_block(void)
   if(t->cpu->irq_off_depth > 0)
     die("thread_block with a spin lock held");
   t->prepared = false;
-  if(mode_now == FAKE_SINGLE) {
+  if(mode() == FAKE_SINGLE) {
     block_single(t);
     return;
   }
@@ -296,7 +303,7 @@ fake_signal_clear(struct thread *t)
 void
 thread_yield(void)
 {
-  if(mode_now == FAKE_SINGLE && fake_yield)
+  if(mode() == FAKE_SINGLE && fake_yield)
     fake_yield();
   sched_yield();
 }
@@ -304,7 +311,7 @@ thread_yield(void)
 void
 thread_relax(void)
 {
-  if(mode_now == FAKE_PTHREADS)
+  if(mode() == FAKE_PTHREADS)
     sched_yield();
 }
 
@@ -348,7 +355,7 @@ cpu_idle(void)
 void
 cpu_relax(void)
 {
-  if(mode_now == FAKE_SINGLE)
+  if(mode() == FAKE_SINGLE)
     die("the only thread spins: a lock taken twice, or never released");
   sched_yield();
 }
@@ -414,18 +421,18 @@ host_now(void)
 uint64_t
 clock_now(void)
 {
-  return __atomic_load_n(&mode_now, __ATOMIC_RELAXED) == FAKE_SINGLE ? fake_now : host_now();
+  return mode() == FAKE_SINGLE ? fake_now : host_now();
 }
 
 // The clock's own thread sleeps while there is only one: nothing arms it then.
 void
-fake_mode(enum fake_mode mode)
+fake_mode(enum fake_mode to)
 {
   pthread_once(&once, registry_init);
   pthread_mutex_lock(&clock_mutex);
   armed = NEVER;
-  __atomic_store_n(&mode_now, mode, __ATOMIC_RELAXED);
-  cpu_count = mode == FAKE_PTHREADS ? FAKE_CPUS : 1;
+  __atomic_store_n(&mode_now, to, __ATOMIC_RELAXED);
+  cpu_count = to == FAKE_PTHREADS ? FAKE_CPUS : 1;
   pthread_mutex_unlock(&clock_mutex);
 }
 
@@ -472,7 +479,7 @@ clock_start(void)
 void
 clock_arm(uint64_t when)
 {
-  if(mode_now == FAKE_SINGLE)
+  if(mode() == FAKE_SINGLE)
     return;
   pthread_once(&clock_once, clock_start);
   pthread_mutex_lock(&clock_mutex);

@@ -339,7 +339,7 @@ store_word(struct mobj *obj, uint64_t idx, uint64_t word)
   if(r != 0)
     return r;
   expect(page_test(pg, PAGE_BUSY) && page_test(pg, PAGE_BACKED));
-  *(uint64_t *)page_va(pg) = word;
+  atomic_set_relaxed((uint64_t *)page_va(pg), word); // the stress test reads meanwhile
   mobj_dirty(obj, pg);
   page_busy_clear(pg);
   page_put(pg);

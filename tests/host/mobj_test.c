@@ -562,7 +562,7 @@ stress(void *arg)
     default:
       word = mobj_load(obj, i, &pg, 0);
       if(word == 0) {
-        expect_eq(*(uint64_t *)page_va(pg), 1000 + i);
+        expect_eq(atomic_get_relaxed((uint64_t *)page_va(pg)), 1000 + i);
         page_put(pg);
       } else {
         expect_eq((int)word, -ENXIO);

@@ -4,8 +4,8 @@ HOST_TESTS += vfs
 vfs_SRC := $(addprefix tests/host/,vfs_test.c vfs_race_test.c vfs_fakes.c vfs_tmpfs.c vfs_oracle.c mobj_fakes.c fake_frames.c fake_thread.c) $(VFS_FS) $(MMLOW_MM) \
   $(HOST_CORE) kernel/lib/radix.c kernel/lib/errseq.c kernel/lib/rbtree.c kernel/lib/fmt.c
 vfs_LIBS := -lpthread
-# The same under ThreadSanitizer.
+# What many threads do, under ThreadSanitizer.
 HOST_TESTS += vfs_tsan
-vfs_tsan_SRC = $(vfs_SRC)
+vfs_tsan_SRC = $(filter-out tests/host/vfs_test.c,$(vfs_SRC))
 vfs_tsan_FLAVOR := tsan
 vfs_tsan_LIBS := -lpthread
