@@ -4,6 +4,7 @@
 // Knows no paths and no open files: who opened a file for writing may truncate it, and says so by vfs_ftruncate.
 #include "fs/internal.h"
 #include "fs/perm.h"
+#include "lib/atomic.h"
 
 // Set-id bits do not survive a change by somebody who might have slipped other code in.
 unsigned
@@ -18,7 +19,7 @@ attr_without_setid(unsigned mode)
 struct attr { // what a call changes before its method stores it
   unsigned mode;
   uint32_t uid, gid;
-  struct times atime, mtime, ctime;
+  uint64_t atime, mtime, ctime;
 };
 
 static struct attr
@@ -34,9 +35,9 @@ attr_restore(struct inode *ip, const struct attr *a)
   ip->mode = a->mode;
   ip->uid = a->uid;
   ip->gid = a->gid;
-  ip->atime = a->atime;
-  ip->mtime = a->mtime;
-  ip->ctime = a->ctime;
+  atomic_set_relaxed(&ip->atime, a->atime);
+  atomic_set_relaxed(&ip->mtime, a->mtime);
+  atomic_set_relaxed(&ip->ctime, a->ctime);
 }
 
 // By path, a file that is as long already keeps its times; by descriptor, and with O_TRUNC, it does not.
@@ -55,9 +56,9 @@ truncate_locked(struct inode *ip, uint64_t size, bool by_path, bool keep_setid)
   if(!keep_setid)
     ip->mode = attr_without_setid(ip->mode);
   if(!by_path || size != ip->obj.size)
-    ip->mtime = ip->ctime = times_now();
+    inode_modified(ip);
   else if(ip->mode != old.mode)
-    ip->ctime = times_now();
+    inode_changed(ip);
   err = ip->ops->truncate(ip, size);
   if(err)
     attr_restore(ip, &old);
@@ -124,7 +125,7 @@ fallocate_locked(struct inode *ip, unsigned mode, uint64_t off, uint64_t len, bo
   old = attr_save(ip);
   if(!keep_setid)
     ip->mode = attr_without_setid(ip->mode);
-  ip->mtime = ip->ctime = times_now();
+  inode_modified(ip);
   err = ip->ops->fallocate(ip, mode, off, len);
   if(!err && ip->ops->setattr)
     err = ip->ops->setattr(ip);
@@ -202,10 +203,10 @@ setattr_apply(struct inode *ip, const struct setattr *sa, const struct cred *cr)
       ip->mode &= ~S_ISGID;
   }
   if(sa->set_atime)
-    ip->atime = sa->atime_now ? now : sa->atime;
+    stamp_set(&ip->atime, sa->atime_now ? now : sa->atime);
   if(sa->set_mtime)
-    ip->mtime = sa->mtime_now ? now : sa->mtime;
-  ip->ctime = now;
+    stamp_set(&ip->mtime, sa->mtime_now ? now : sa->mtime);
+  stamp_set(&ip->ctime, now);
 }
 
 int

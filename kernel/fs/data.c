@@ -25,17 +25,18 @@ static void
 data_accessed(struct file *f)
 {
   struct inode *ip = f->inode;
-  struct times now;
+  struct times now, before;
 
   if(ip->fs->readonly || (f->flags & O_NOATIME))
     return;
   now = times_now();
-  if(times_before(ip->mtime, ip->atime) && times_before(ip->ctime, ip->atime) &&
-     now.sec - ip->atime.sec < RELATIME_SECONDS)
+  before = stamp_get(&ip->atime);
+  if(times_before(stamp_get(&ip->mtime), before) && times_before(stamp_get(&ip->ctime), before) &&
+     now.sec - before.sec < RELATIME_SECONDS)
     return;
   if(!rw_write_try(&ip->lock))
     return;
-  ip->atime = now;
+  stamp_set(&ip->atime, now);
   if(ip->ops->setattr)
     ip->ops->setattr(ip);
   rw_write_release(&ip->lock);
@@ -287,7 +288,7 @@ data_write_locked(struct file *f, struct uio *u, uint64_t *pos)
   }
   if(done == 0)
     return n;
-  ip->mtime = ip->ctime = times_now();
+  inode_modified(ip);
   atomic_set(&ip->touched, 0);
   if(ip->ops->written && (n = ip->ops->written(ip)) < 0)
     return n;

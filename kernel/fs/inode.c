@@ -360,19 +360,15 @@ inode_touched(struct mobj *obj)
   atomic_set(&container_of(obj, struct inode, obj)->touched, clock_wall());
 }
 
-static struct times
-times_of(uint64_t ns)
-{
-  return (struct times){.sec = ns / NSEC, .nsec = ns % NSEC};
-}
-
 void
 inode_settle(struct inode *ip)
 {
   uint64_t ns = atomic_get(&ip->touched) ? atomic_swap(&ip->touched, 0) : 0;
 
-  if(ns)
-    ip->mtime = ip->ctime = times_of(ns);
+  if(ns) {
+    stamp_set(&ip->mtime, times_of(ns));
+    stamp_set(&ip->ctime, times_of(ns));
+  }
 }
 
 // Fields are read without inode.lock, so that nobody waits for a long write: each is one word, old or new.
@@ -392,10 +388,10 @@ inode_stat(struct inode *ip, struct stat_info *st)
   st->mode = ip->mode;
   st->uid = ip->uid;
   st->gid = ip->gid;
-  st->atime = ip->atime;
-  st->mtime = ip->mtime;
-  st->ctime = ip->ctime;
-  st->btime = ip->btime;
+  st->atime = stamp_get(&ip->atime);
+  st->mtime = stamp_get(&ip->mtime);
+  st->ctime = stamp_get(&ip->ctime);
+  st->btime = stamp_get(&ip->btime);
   touched = atomic_get(&ip->touched);
   if(touched)
     st->mtime = st->ctime = times_of(touched);
@@ -470,12 +466,6 @@ inode_allow_write(struct inode *ip)
   atomic_add(&ip->writers, 1);
 }
 
-struct times
-times_now(void)
-{
-  return times_of(clock_wall());
-}
-
 void
 inode_init_owner(struct inode *ip, const struct inode *dir, unsigned mode, const struct cred *cr)
 {
@@ -489,7 +479,8 @@ inode_init_owner(struct inode *ip, const struct inode *dir, unsigned mode, const
       mode &= ~S_ISGID;
   }
   ip->mode = mode;
-  ip->atime = ip->mtime = ip->ctime = ip->btime = times_now();
+  inode_modified(ip);
+  ip->atime = ip->btime = ip->mtime;
 }
 
 void

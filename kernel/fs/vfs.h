@@ -150,23 +150,23 @@ struct
 };
 
 struct inode {
-  struct mobj obj;                         // page cache and size; obj.ref is the inode's reference count
-  const struct inode_ops *ops;             // (c)
-  const struct file_ops *fops;             // (c) for open; 0: by type
-  struct fs *fs;                           // (c)
-  uint64_t ino;                            // (c)
-  struct rwlock lock;                      // rank 10
-  unsigned mode;                           // (I)
-  uint32_t uid, gid;                       // (I)
-  uint32_t nlink;                          // (I)
-  uint64_t rdev;                           // (c) Linux's major << 8 | minor for small numbers
-  struct times atime, mtime, ctime, btime; // (I)
-  uint64_t blocks;                         // (I) 512-byte units
-  int writers;                             // (a) >0: open for writing; <0: being executed (ETXTBSY)
-  struct pipe *pipe;                       // (I) FIFOs
-  struct list hash;                        // (C)
-  void *priv;                              // (c) the file system's
-  uint64_t seq;                            // (a) changes of a directory, for readdir
+  struct mobj obj;                     // page cache and size; obj.ref is the inode's reference count
+  const struct inode_ops *ops;         // (c)
+  const struct file_ops *fops;         // (c) for open; 0: by type
+  struct fs *fs;                       // (c)
+  uint64_t ino;                        // (c)
+  struct rwlock lock;                  // rank 10
+  unsigned mode;                       // (I)
+  uint32_t uid, gid;                   // (I)
+  uint32_t nlink;                      // (I)
+  uint64_t rdev;                       // (c) Linux's major << 8 | minor for small numbers
+  uint64_t atime, mtime, ctime, btime; // (I) for stores; stamps, see stamp.c
+  uint64_t blocks;                     // (I) 512-byte units
+  int writers;                         // (a) >0: open for writing; <0: being executed (ETXTBSY)
+  struct pipe *pipe;                   // (I) FIFOs
+  struct list hash;                    // (C)
+  void *priv;                          // (c) the file system's
+  uint64_t seq;                        // (a) changes of a directory, for readdir
   uint64_t visible;    // (a) while write(2) makes the file longer: how far readers may see; else UINT64_MAX
   uint64_t touched;    // (a) when a program stored through a mapping, nanoseconds; 0: mtime and ctime know of it
   bool reading;        // (C) inode_find's `read` has not returned yet
@@ -277,7 +277,6 @@ int inode_write_open(struct inode *ip); // count a writer: -ETXTBSY if it is bei
 void inode_write_close(struct inode *ip);
 int inode_deny_write(struct inode *ip); // for exec: -ETXTBSY if somebody writes
 void inode_allow_write(struct inode *ip);
-struct times times_now(void);
 // Owner, group and mode of a new inode in dir: set-group-id directories hand on their group. Before anybody sees it.
 void inode_init_owner(struct inode *ip, const struct inode *dir, unsigned mode, const struct cred *cr);
 int inode_sync_fs(struct fs *fs); // mobj_sync of every inode in memory: the first error
@@ -285,6 +284,13 @@ int inode_sync_fs(struct fs *fs); // mobj_sync of every inode in memory: the fir
 bool inode_any(struct fs *fs, bool (*fn)(struct inode *ip, void *arg), void *arg);
 void inode_touched(struct mobj *obj); // mobj_ops.touched: notes the time
 void inode_settle(struct inode *ip);  // what was noted goes into mtime and ctime
+// ---- stamp.c
+struct times times_now(void);
+struct times times_of(uint64_t ns);              // since 1970
+void stamp_set(uint64_t *stamp, struct times t); // one of an inode's times; held: its lock, for writing
+struct times stamp_get(const uint64_t *stamp);   // nothing held
+void inode_changed(struct inode *ip);            // ctime is now; held: its lock, for writing
+void inode_modified(struct inode *ip);           // mtime and ctime are now; held: its lock, for writing
 // ---- dcache.c
 struct dentry *dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d); // may sleep

@@ -74,6 +74,27 @@ finish(void)
   vfs_stop();
 }
 
+// Within what ext3 can say each time comes back; beyond, the nearest.
+TEST(stamps_hold_times)
+{
+  static const struct times kept[] = {{0, 0},         {0, 1},          {-1, 999999999},           {INT32_MIN, 0},
+                                      {INT32_MAX, 7}, {4000000000, 5}, {0x37fffffffll, 999999999}};
+  static const struct times far[] = {{0x380000000ll, 5}, {INT64_MAX, 5}, {INT32_MIN - 1l, 5}, {INT64_MIN, 5}};
+  uint64_t stamp = 0;
+
+  expect(stamp_get(&stamp).sec == 0 && stamp_get(&stamp).nsec == 0);
+  for(unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+    stamp_set(&stamp, kept[i]);
+    expect_eq(stamp_get(&stamp).sec, kept[i].sec);
+    expect_eq(stamp_get(&stamp).nsec, kept[i].nsec);
+  }
+  for(unsigned i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+    stamp_set(&stamp, far[i]);
+    expect_eq(stamp_get(&stamp).sec, far[i].sec > 0 ? 0x37fffffffll : INT32_MIN);
+    expect_eq(stamp_get(&stamp).nsec, 0);
+  }
+}
+
 TEST(files_hold_what_was_written)
 {
   struct stat_info st;

@@ -18,8 +18,10 @@ ext3_dinode(const struct inode *ip)
 }
 
 static void
-put_time(struct times t, uint32_t *base, uint32_t *extra)
+put_time(const uint64_t *stamp, uint32_t *base, uint32_t *extra)
 {
+  struct times t = stamp_get(stamp);
+
   *base = t.sec;
   if(extra)
     *extra = ((t.sec - (int32_t)t.sec) >> SIZE_HIGH_SHIFT & EPOCH_MASK) | t.nsec << EPOCH_BITS;
@@ -31,11 +33,11 @@ put_times(struct ext3_dinode *d, const struct inode *ip)
   bool extra =
       ext3_of(ip)->super.inode_size > EXT3_GOOD_OLD_INODE && d->extra_isize >= sizeof(*d) - EXT3_GOOD_OLD_INODE;
 
-  put_time(ip->atime, &d->atime, extra ? &d->atime_extra : 0);
-  put_time(ip->mtime, &d->mtime, extra ? &d->mtime_extra : 0);
-  put_time(ip->ctime, &d->ctime, extra ? &d->ctime_extra : 0);
+  put_time(&ip->atime, &d->atime, extra ? &d->atime_extra : 0);
+  put_time(&ip->mtime, &d->mtime, extra ? &d->mtime_extra : 0);
+  put_time(&ip->ctime, &d->ctime, extra ? &d->ctime_extra : 0);
   if(extra)
-    put_time(ip->btime, &d->crtime, &d->crtime_extra);
+    put_time(&ip->btime, &d->crtime, &d->crtime_extra);
 }
 
 // A device's number, in the encoding that fits it (inode.c reads both).

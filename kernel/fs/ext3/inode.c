@@ -30,10 +30,10 @@ rdev_of(const uint32_t *block)
 static void
 read_times(struct inode *ip, const struct ext3_dinode *d, bool extra)
 {
-  ip->atime = time_of(d->atime, extra ? d->atime_extra : 0);
-  ip->mtime = time_of(d->mtime, extra ? d->mtime_extra : 0);
-  ip->ctime = time_of(d->ctime, extra ? d->ctime_extra : 0);
-  ip->btime = extra ? time_of(d->crtime, d->crtime_extra) : ip->ctime;
+  stamp_set(&ip->atime, time_of(d->atime, extra ? d->atime_extra : 0));
+  stamp_set(&ip->mtime, time_of(d->mtime, extra ? d->mtime_extra : 0));
+  stamp_set(&ip->ctime, time_of(d->ctime, extra ? d->ctime_extra : 0));
+  stamp_set(&ip->btime, extra ? time_of(d->crtime, d->crtime_extra) : stamp_get(&ip->ctime));
 }
 
 // Bytes of contents; things without any have none, whatever the disk says.
@@ -296,23 +296,22 @@ ext3_evict(struct inode *ip)
   inode_free(ip);
 }
 
-// What the disk cannot say is as near as it can.
+// Small inodes have 32 bits of seconds: what they cannot say is as near as it can.
 static void
-clamp_time(struct times *t, int64_t max)
+clamp_time(uint64_t *stamp)
 {
-  if(t->sec > max || t->sec < INT32_MIN)
-    *t = (struct times){.sec = t->sec < 0 ? INT32_MIN : max};
+  if(stamp_get(stamp).sec > INT32_MAX)
+    stamp_set(stamp, (struct times){.sec = INT32_MAX});
 }
 
 // Mode, owner or times are new.
 static int
 ext3_setattr(struct inode *ip)
 {
-  bool extra = ext3_of(ip)->super.inode_size > EXT3_GOOD_OLD_INODE;
-  int64_t max = INT32_MAX + (extra ? (int64_t)EPOCH_MASK << SIZE_HIGH_SHIFT : 0);
-
-  clamp_time(&ip->atime, max);
-  clamp_time(&ip->mtime, max);
+  if(ext3_of(ip)->super.inode_size == EXT3_GOOD_OLD_INODE) {
+    clamp_time(&ip->atime);
+    clamp_time(&ip->mtime);
+  }
   return ext3_store_alone(ip);
 }
 

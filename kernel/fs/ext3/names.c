@@ -26,7 +26,7 @@ struct making { // one new inode under a new name
 void
 ext3_dir_touch(struct handle *h, struct inode *dir)
 {
-  dir->mtime = dir->ctime = times_now();
+  inode_modified(dir);
   ext3_store(h, dir);
 }
 
@@ -34,7 +34,7 @@ void
 ext3_lose_name(struct handle *h, struct inode *ip)
 {
   ip->nlink = S_ISTYPE(ip->mode, S_IFDIR) ? 0 : ip->nlink - 1;
-  ip->ctime = times_now();
+  inode_changed(ip);
   if(ip->nlink == 0)
     ext3_orphan_add(h, ip);
   ext3_store(h, ip);
@@ -202,7 +202,7 @@ link_in(struct handle *h, struct inode *dir, const char *name, size_t len, struc
   if(ip->nlink == 0)
     ext3_orphan_del(h, ip);
   ip->nlink++;
-  ip->ctime = times_now();
+  inode_changed(ip);
   ext3_dir_enter(h, dir, &at, name, len, ip);
   ext3_place_put(&at);
   ext3_store(h, ip);

@@ -74,7 +74,7 @@ rename_in(struct handle *h, const struct rename *r)
     put_new_name(h, r, &to);
     ext3_dir_remove(h, r->olddir, &from);
     reparent(h, r->moved, &dots, r->olddir, r->newdir);
-    r->moved->ctime = times_now();
+    inode_changed(r->moved);
     ext3_store(h, r->moved);
     ext3_dir_touch(h, r->olddir);
     if(r->newdir != r->olddir)
@@ -125,7 +125,8 @@ exchange_in(struct handle *h, struct rename *r)
     ext3_dir_replace(h, r->newdir, &b, r->moved);
     reparent(h, r->moved, &adots, r->olddir, r->newdir);
     reparent(h, r->over, &bdots, r->newdir, r->olddir);
-    r->moved->ctime = r->over->ctime = times_now();
+    inode_changed(r->moved);
+    inode_changed(r->over);
     ext3_store(h, r->moved);
     ext3_store(h, r->over);
     ext3_dir_touch(h, r->olddir);

@@ -95,7 +95,8 @@ node_inode(struct fs *fs, const struct proc_node *n, struct inode **out)
   ip->mode = mode_of(n);
   ip->nlink = S_ISTYPE(ip->mode, S_IFDIR) ? 2 : 1;
   ip->fops = n->kind == NODE_FILE ? &proc_file_ops : 0;
-  ip->atime = ip->mtime = ip->ctime = ip->btime = times_now();
+  inode_modified(ip);
+  ip->atime = ip->btime = ip->mtime;
   if(n->pid)
     procfs_hooks.pid_owner(n->pid, &ip->uid, &ip->gid);
   *out = ip;

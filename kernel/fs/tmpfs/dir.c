@@ -65,7 +65,7 @@ entry_new(const char *name, size_t len)
 static void
 dir_touch(struct inode *dir)
 {
-  dir->mtime = dir->ctime = times_now();
+  inode_modified(dir);
 }
 
 // Put e, which names ip, into dir. Takes over a reference on ip.
@@ -170,7 +170,7 @@ tmpdir_link(struct inode *dir, const char *name, size_t len, struct inode *targe
   if(!e)
     return -ENOMEM;
   target->nlink++;
-  target->ctime = times_now();
+  inode_changed(target);
   entry_insert(dir, e, inode_get(target));
   return 0;
 }
@@ -179,7 +179,7 @@ tmpdir_link(struct inode *dir, const char *name, size_t len, struct inode *targe
 static void
 dir_lose(struct inode *dir, struct inode *ip)
 {
-  ip->ctime = times_now();
+  inode_changed(ip);
   if(S_ISTYPE(ip->mode, S_IFDIR)) {
     ip->nlink = 0;
     dir->nlink--;
@@ -236,7 +236,7 @@ tmpdir_rename(struct inode *olddir, const char *oldname, size_t oldlen, struct i
     entry_insert(newdir, to, moved);
   }
   dir_reparent(moved, olddir, newdir);
-  moved->ctime = times_now();
+  inode_changed(moved);
   return 0;
 }
 
@@ -252,7 +252,8 @@ tmpdir_exchange(struct inode *adir, const char *aname, size_t alen, struct inode
   dir_reparent(b, bdir, adir);
   dir_touch(adir);
   dir_touch(bdir);
-  a->ctime = b->ctime = times_now();
+  inode_changed(a);
+  inode_changed(b);
   return 0;
 }
 

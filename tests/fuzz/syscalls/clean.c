@@ -199,7 +199,7 @@ clean_tell(const char *dir, long since)
     snprintf(path, sizeof(path), "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, e->d_name);
     if(lstat(path, &st) < 0)
       continue;
-    if(st.st_ctime >= since)
+    if(st.st_ctime > since)
       say("  %s, mode %o, %d links, %lld bytes, owner %d", path, st.st_mode, (int)st.st_nlink, (long long)st.st_size,
           (int)st.st_uid);
     if(S_ISDIR(st.st_mode) && strcmp(path, "/proc") != 0)

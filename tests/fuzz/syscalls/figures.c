@@ -118,6 +118,8 @@ differs(const char *what, long now, long then)
 static void
 tell(const struct figures *f)
 {
+  say("files changed since the beginning:");
+  clean_tell("/", began);
   differs("processes", f->processes, first.processes);
   differs("free blocks of the disk", f->disk_blocks, first.disk_blocks);
   differs("free inodes of the disk", f->disk_inodes, first.disk_inodes);
@@ -127,8 +129,6 @@ tell(const struct figures *f)
   differs("KiB of kernel stacks", f->stacks, first.stacks);
   differs("KiB of page tables", f->tables, first.tables);
   differs("requests at the disks", in_flight(), 0);
-  say("files changed since the beginning:");
-  clean_tell("/", began);
 }
 
 void
