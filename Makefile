@@ -43,6 +43,7 @@ include tests/host/host.mk
 include tests/fuzz/fuzz.mk
 include tests/fuzz/syscalls/hostile.mk
 include tests/crash/crash.mk
+include tests/compare/compare.mk
 
 # ---- kernel: linked twice, the second time with its own symbol table inside, so that a panic can name functions.
 KERNEL_ELF := $(B)/kernel.elf
@@ -157,7 +158,7 @@ test: setup-test ## all tests; T="-s SUITE -k WORD" for some (tests/run -h)
 	@HOST_TESTS="$(HOST_TESTS)" FUZZERS="$(FUZZERS)" KERNEL=$(KERNEL) tests/run $(T)
 test-linux: $(GUEST) ## the guest tests on this Linux, which is their oracle
 	@build/tests/tests/all
-test-build: all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) crash-build $(HOSTILE)
+test-build: all $(HOST_TESTS:%=build/host/%) $(GUEST) $(FUZZERS:%=build/fuzz/%) crash-build $(HOSTILE) $(COMPARE)
 soak: setup-test ## the long ones: 2 and 16 CPUs, stress
 	@$(BUILD) all $(GUEST)
 	@KERNEL=$(KERNEL) tests/run -s soak

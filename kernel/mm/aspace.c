@@ -127,7 +127,7 @@ aspace_room(struct aspace *as, uint64_t pages, int prot, int flags)
     return -ENOMEM;
   if(data && as->data_pages + pages > as->limit.data >> PAGE_SHIFT)
     return -ENOMEM;
-  if(region_commits(prot, flags) && !commit_allows(as, pages))
+  if((flags & REGION_ACCOUNT || region_commits(prot, flags)) && !commit_allows(as, pages))
     return -ENOMEM;
   if((flags & REGION_LOCKED) && as->locked_pages + pages > as->limit.memlock >> PAGE_SHIFT)
     return -EAGAIN;

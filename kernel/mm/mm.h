@@ -506,7 +506,8 @@ struct map_request {
 // Record a region; touches no page. *at: where. -ENOMEM (room, limit, count), -EEXIST, -EINVAL, -EPERM (below
 // MMAP_MIN).
 int aspace_map(struct aspace *as, const struct map_request *rq, vaddr_t *at);
-int aspace_protect(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, bool growsdown); // -ENOMEM hole, -EACCES
+// -ENOMEM: a hole, -EACCES. Locked private memory that becomes writable gets its copies now; may sleep.
+int aspace_protect(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, bool growsdown);
 vaddr_t aspace_brk(struct aspace *as, vaddr_t want); // the break now: `want`, or the old one
 // Make every page of [lo, hi) present for `want`. First error; holes -ENOMEM.
 int aspace_populate(struct aspace *as, vaddr_t lo, vaddr_t hi, int want);

@@ -187,8 +187,20 @@ protect_region(struct aspace *as, struct region *r, vaddr_t lo, vaddr_t hi, int 
   return 0;
 }
 
+struct copies { // where a change of rights makes them due: [lo, hi)
+  vaddr_t lo, hi;
+};
+
+// Private memory that is locked and present: no store into it may have to wait for a copy.
+static bool
+keeps_copies(const struct region *r)
+{
+  return (r->flags & (REGION_LOCKED | REGION_ONFAULT | REGION_SHARED)) == REGION_LOCKED;
+}
+
+// *copies: from the first to the last such memory that became writable.
 static int
-protect_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, struct region *spare[2])
+protect_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, struct region *spare[2], struct copies *copies)
 {
   struct region *r;
   struct shootdown sd;
@@ -201,8 +213,13 @@ protect_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, struct regio
     end = r ? min(hi, r->end) : hi;
     if(r == 0)
       err = -ENOMEM;
-    else if(r->prot != prot)
+    else if(r->prot != prot) {
+      bool due = keeps_copies(r) && (prot & ~r->prot & PROT_W);
+
       err = protect_region(as, r, at, end, prot, spare);
+      if(err == 0 && due)
+        *copies = (struct copies){copies->hi ? copies->lo : at, end};
+    }
     if(err == 0)
       protect_entries(as, at, end, prot, &sd);
   }
@@ -211,10 +228,30 @@ protect_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, struct regio
   return err;
 }
 
+// The copies that stores into locked memory will need, as Linux makes them; what cannot be had now comes with a fault.
+static void
+protect_populate(struct aspace *as, vaddr_t lo, vaddr_t hi)
+{
+  struct region *r;
+  bool copies;
+
+  for(vaddr_t end; lo < hi; lo = end) {
+    rw_read(&as->lock);
+    r = region_find_from(as, lo);
+    end = r ? min(hi, r->end) : hi;
+    copies = r && r->start < hi && (r->prot & PROT_W) && keeps_copies(r);
+    lo = r ? max(lo, r->start) : lo;
+    rw_read_release(&as->lock);
+    if(copies)
+      aspace_populate(as, lo, end, PROT_W);
+  }
+}
+
 int
 aspace_protect(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, bool growsdown)
 {
   struct region *spare[2] = {0}, *r;
+  struct copies copies = {0};
   int err;
 
   if(!page_aligned(lo) || !page_aligned(hi) || lo > hi)
@@ -234,9 +271,10 @@ aspace_protect(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, bool growsdo
       lo = r->start;
   }
   if(err == 0)
-    err = protect_locked(as, lo, hi, prot, spare);
+    err = protect_locked(as, lo, hi, prot, spare, &copies);
   rw_write_release(&as->lock);
   regions_unreserve(spare, 2);
+  protect_populate(as, copies.lo, copies.hi);
   return err;
 }
 

@@ -244,7 +244,7 @@ remap_grow(struct remap *m, struct region *r) REQUIRES(m->as->lock)
   m->locked = more && (r->flags & (REGION_LOCKED | REGION_ONFAULT)) == REGION_LOCKED;
   if(m->flags & (REMAP_FIXED | REMAP_DONTUNMAP))
     return remap_move(m);
-  if(m->old + m->old_len == r->end && end <= USER_TOP && region_fits(m->as, r->end, end)) {
+  if(m->old + m->old_len == r->end && end <= USER_TOP && region_range_free(m->as, r->end, end)) {
     region_resize(m->as, r, r->start, end);
     region_merge(m->as, r);
     m->at = m->old;

@@ -117,6 +117,20 @@ TEST(reservations) // O03, O04
   p[0] = p[(1ul << 40) - 1] = 1;
 }
 
+// A promise once made is kept, and grows with its mapping, also when it may no longer be written.
+TEST(reservations_of_what_was_writable) // O03
+{
+  char *p = map(PAGE), *never = raw_mmap(0, PAGE, PROT_READ, ANON, -1, 0), *q;
+
+  only_here(); // what is more than all memory depends on the machine
+  need(never != MAP_FAILED && mprotect(p, PAGE, PROT_READ) == 0);
+  expect_errno(mremap(p, PAGE, 1ul << 40, MREMAP_MAYMOVE), ENOMEM);
+  q = mremap(never, PAGE, 1ul << 40, MREMAP_MAYMOVE);
+  need(q != MAP_FAILED);
+  expect_errno(mprotect(q, 1ul << 40, RW), ENOMEM);
+  munmap(q, 1ul << 40);
+}
+
 static void
 use_memory(void *arg)
 {

@@ -228,6 +228,32 @@ brk_to(char *to)
   return (char *)syscall(SYS_brk, to);
 }
 
+// What is locked shall not have to wait for its copy at the first store.
+TEST(mprotect_of_locked_memory_breaks_copy_on_write) // L17
+{
+  enum { N = 8 };
+  char *p = map_prot((N + 1) * PAGE, PROT_READ), *late = map_prot(N * PAGE, PROT_READ);
+  long before;
+
+  munmap(p + N * PAGE, PAGE);
+  need(mlock(p, N * PAGE) == 0 && syscall(SYS_mlock2, late, N * PAGE, MLOCK_ONFAULT) == 0);
+  need(mprotect(p, N / 2 * PAGE, RW) == 0);
+  before = minor_faults();
+  for(int i = 0; i < N / 2; i++)
+    p[i * PAGE] = 1;
+  expect_eq(minor_faults() - before, 0);
+  expect_errno(mprotect(p + N / 2 * PAGE, (N / 2 + 1) * PAGE, RW), ENOMEM); // what comes before the hole counts
+  before = minor_faults();
+  for(int i = N / 2; i < N; i++)
+    p[i * PAGE] = 1;
+  expect_eq(minor_faults() - before, 0);
+  need(mprotect(late, N * PAGE, RW) == 0);
+  before = minor_faults();
+  for(int i = 0; i < N; i++)
+    late[i * PAGE] = 1;
+  expect(minor_faults() - before >= N);
+}
+
 TEST(brk_) // B01
 {
   char *start = brk_to(0), *up;

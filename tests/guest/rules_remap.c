@@ -62,6 +62,18 @@ TEST(grow_in_place) // X02
   expect_eq(regions_in(p, 8 * PAGE), 1);
 }
 
+// The gap below a stack is for what is placed, not for what grows.
+TEST(grow_towards_a_stack) // X02
+{
+  char *p = map(4 * PAGE);
+
+  need(munmap(p + PAGE, 3 * PAGE) == 0);
+  need(raw_mmap(p + 3 * PAGE, PAGE, RW, ANON | MAP_FIXED | MAP_GROWSDOWN, -1, 0) == p + 3 * PAGE);
+  expect_eq((long)mremap(p, PAGE, 2 * PAGE, 0), (long)p);
+  expect_eq((long)mremap(p, 2 * PAGE, 3 * PAGE, 0), (long)p);
+  expect_errno(mremap(p, 3 * PAGE, 4 * PAGE, 0), ENOMEM);
+}
+
 TEST(grow_without_room) // X03, X04
 {
   char *p = letters(4), *q;
