@@ -169,6 +169,9 @@ TEST_TIMED(no_store_is_lost_to_msync, 120) // Y19, Y17
   counted = file_at(fd, COUNTERS * PAGE, RW, MAP_SHARED);
   for(int i = 0; i < 2; i++)
     need(pthread_create(&t[i], 0, count_up, &who[i]) == 0);
+  for(int i = 0; i < 2; i++)
+    while(*(volatile unsigned long *)&last[i][COUNTERS - 1] == 0)
+      sched_yield(); // with one CPU all rounds could be over before a thread begins
   for(int round = 0; round < 60; round++) {
     need(msync(counted, COUNTERS * PAGE, MS_SYNC) == 0);
     madvise(counted, COUNTERS * PAGE, 21); // MADV_PAGEOUT: what counts as clean is dropped, and read again
