@@ -710,6 +710,30 @@ TEST(damaged_large_directories_are_eio)
   }
 }
 
+// Found by fuzz_write: rmdir locked a directory, and then what the name in it stood for.
+TEST(a_directory_does_not_contain_itself)
+{
+  struct ext3_dirent *e;
+  struct dentry *d;
+  struct fs *fs;
+  char many[100], path[300];
+
+  need(trees());
+  names_tree(many, "itself", 3);
+  need(image_make("itself", many, "-I 256 -N 2000 -J size=4", "24M"));
+  need(disk_open("itself") && fs_mount_ext3("/dev/vda", &fs) == 0);
+  wanted_ino = ino_of(fs, "/n");
+  fs_unmount(fs);
+  e = (struct ext3_dirent *)block_at(wanted_ino, 0);
+  for(int i = 0; i < 2; i++) // behind "." and ".."
+    e = (struct ext3_dirent *)((char *)e + e->rec_len);
+  e->inode = wanted_ino;
+  snprintf(path, sizeof(path), "/n/%.*s", e->name_len, (char *)(e + 1));
+  need(fs_mount_ext3("vda", &fs) == 0);
+  expect_eq(look(fs, path, 0, &d), -EIO);
+  close_small(fs);
+}
+
 TEST(reserved_inodes_are_no_files)
 {
   struct dentry *d;
