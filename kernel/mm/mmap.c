@@ -193,9 +193,9 @@ struct copies { // where a change of rights makes them due: [lo, hi)
 
 // Private memory that is locked and present: no store into it may have to wait for a copy.
 static bool
-keeps_copies(const struct region *r)
+keeps_copies(int flags)
 {
-  return (r->flags & (REGION_LOCKED | REGION_ONFAULT | REGION_SHARED)) == REGION_LOCKED;
+  return (flags & (REGION_LOCKED | REGION_ONFAULT | REGION_SHARED)) == REGION_LOCKED;
 }
 
 // *copies: from the first to the last such memory that became writable.
@@ -214,7 +214,7 @@ protect_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, struct regio
     if(r == 0)
       err = -ENOMEM;
     else if(r->prot != prot) {
-      bool due = keeps_copies(r) && (prot & ~r->prot & PROT_W);
+      bool due = keeps_copies(r->flags) && (prot & ~r->prot & PROT_W);
 
       err = protect_region(as, r, at, end, prot, spare);
       if(err == 0 && due)
@@ -232,18 +232,13 @@ protect_locked(struct aspace *as, vaddr_t lo, vaddr_t hi, int prot, struct regio
 static void
 protect_populate(struct aspace *as, vaddr_t lo, vaddr_t hi)
 {
-  struct region *r;
-  bool copies;
+  struct aspace_part part;
+  int hole = 0;
 
-  for(vaddr_t end; lo < hi; lo = end) {
-    rw_read(&as->lock);
-    r = region_find_from(as, lo);
-    end = r ? min(hi, r->end) : hi;
-    copies = r && r->start < hi && (r->prot & PROT_W) && keeps_copies(r);
-    lo = r ? max(lo, r->start) : lo;
-    rw_read_release(&as->lock);
-    if(copies)
-      aspace_populate(as, lo, end, PROT_W);
+  for(; lo < hi && aspace_part(as, lo, hi, &part, &hole); lo = part.hi) {
+    aspace_part_put(&part);
+    if((part.prot & PROT_W) && keeps_copies(part.flags))
+      aspace_populate(as, part.lo, part.hi, PROT_W);
   }
 }
 

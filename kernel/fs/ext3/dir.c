@@ -99,8 +99,8 @@ ext3_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
     return err;
   ino = ext3_place_entry(&at)->inode;
   ext3_place_put(&at);
-  if(ino ==
-     dir->ino) // "." and ".." are not looked up here: who locks a directory and then what it names would lock it twice
+  // "." and ".." do not come here. Who locks a directory and then what is in it would lock this one twice.
+  if(ino == dir->ino)
     return ext3_corrupt(ext3_of(dir), dir->ino, 0);
   return ext3_iget(ext3_of(dir), ino, out);
 }
